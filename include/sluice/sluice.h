@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* All of libsluice. */
+#ifndef SLUICE_SLUICE_H
+#define SLUICE_SLUICE_H
+
+#include <sluice/arena.h>
+#include <sluice/consumer.h>
+#include <sluice/counters.h>
+#include <sluice/link.h>
+#include <sluice/log.h>
+#include <sluice/packet.h>
+#include <sluice/param.h>
+#include <sluice/port.h>
+#include <sluice/producer.h>
+#include <sluice/reason.h>
+#include <sluice/region.h>
+#include <sluice/ring.h>
+#include <sluice/version.h>
+#include <sluice/worker.h>
+
+#endif
