@@ -32,6 +32,13 @@ void sl_ring_take(struct sl_ring *ring, uint32_t count);
 /** sl_ring_done() - finish the entry in flight at @at; any order; once each */
 void sl_ring_done(struct sl_ring *ring, uint32_t at);
 
+/**
+ * sl_ring_abandon() - give back all that is in flight, finished or not
+ *
+ * For a consumer that has stopped: nothing it held is touched any more.
+ */
+void sl_ring_abandon(struct sl_ring *ring);
+
 /** sl_ring_in_flight() - entries taken and not yet given back */
 uint32_t sl_ring_in_flight(const struct sl_ring *ring);
 

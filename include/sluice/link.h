@@ -76,7 +76,17 @@ int sl_link_create(const struct sl_link_config *config, struct sl_link **out);
 void sl_link_stats(const struct sl_link *link, unsigned from, struct sl_link_stats *stats);
 
 /**
- * sl_link_release() - stop both ports, empty the rings, close the ports
+ * sl_link_stop() - deliver what is on its way, stop both ports, empty the rings
+ * @link: nobody runs its workers any more
+ *
+ * What a port does not take at once is dropped and counted. The counters are
+ * final then.
+ */
+void sl_link_stop(struct sl_link *link);
+
+/**
+ * sl_link_release() - sl_link_stop() if that was not done, and close the ports
+ * @link: may be NULL
  *
  * Nobody runs the workers any more.
  */

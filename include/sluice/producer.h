@@ -33,7 +33,8 @@ uint32_t sl_ring_frag_room(const struct sl_ring *ring);
  *
  * To be called once an entry, in the order in which entries are posted.
  *
- * Return: 0; -EMSGSIZE for too many (linearise them first); -EINVAL for none;
+ * Return: 0; -EMSGSIZE for too many (linearise them first); -EINVAL for none, or for an
+ * entry that is not free, which breaks the ring;
  * -ENOSPC when the fragment array has no room now.
  */
 int sl_ring_chain(struct sl_ring *ring, uint32_t at, const struct sl_frag *frags, uint32_t count);

@@ -22,6 +22,7 @@
 #define sl_store_relaxed(p, v)	  __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define sl_store_release(p, v)	  __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define sl_exchange_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
+#define sl_add_acq_rel(p, v)	  __atomic_add_fetch((p), (v), __ATOMIC_ACQ_REL)
 #define sl_fence_seq_cst()	  __atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 #endif

@@ -26,9 +26,11 @@ struct sl_cut {
 	uint16_t csum_offset;
 	struct sl_headers h;
 	uint16_t gso_size;
-	uint16_t index; /* segments made so far */
-	uint32_t at;	/* payload offset, from the packet's start */
-	uint32_t end;	/* end of the payload */
+	uint16_t index;	     /* segments made so far */
+	uint32_t at;	     /* payload offset, from the packet's start */
+	uint32_t end;	     /* end of the payload */
+	uint64_t pseudo_sum; /* of the pseudo header but for its length */
+	uint64_t ipv4_sum;   /* of an IPv4 header but for length, id and checksum */
 	uint8_t headers[SL_HEADERS_MAX];
 };
 
@@ -54,10 +56,11 @@ struct sl_segment {
  * hdr_len is ignored: it is a hint (virtio 1.2, 5.1.6.2). Padding behind the IP
  * length is cut off.
  *
- * Return: 0; -EINVAL for facts that do not hold (gso_type against headers, gso_size
- * 0, a fragment, no payload, headers longer than what was copied, no NEEDS_CSUM, a
- * csum_start or csum_offset that is not the L4 checksum's, more than 65535 segments);
- * -EOPNOTSUPP for a gso_type this cutter does not know. Leaves no reason.
+ * Return: 0; -EINVAL for facts that do not hold (gso_type against headers, gso_size 0
+ * or larger than the payload, a fragment, no payload, a UDP length that is not the IP
+ * payload's, headers longer than what was copied, no NEEDS_CSUM, a csum_start or
+ * csum_offset that is not the L4 checksum's); -EOPNOTSUPP for a gso_type this cutter
+ * does not know. Leaves no reason.
  */
 int sl_cut_start(struct sl_cut *cut, const uint8_t *copy, size_t copied, uint32_t len,
 		 unsigned layer, const struct sl_offload *offload);

@@ -19,9 +19,12 @@
  * @l3:       IP header; only when @ip is not 0
  * @l4:       TCP or UDP header; only when @proto is not 0
  * @payload:  what follows the TCP or UDP header
- * @end:      end of the packet by its IP length field; beyond it is padding
+ * @end:      end of the packet by its IP length field, beyond it is padding; its
+ *            length when it is not IP
  * @ip:       4, 6, or 0 when it is not IP
- * @proto:    IPPROTO_TCP, IPPROTO_UDP, or 0 for anything else and for fragments
+ * @proto:    IPPROTO_TCP, IPPROTO_UDP, or 0 for anything else: fragments, ESP and AH,
+ *            source routes not used up, headers beyond what was copied, more than 2
+ *            VLAN tags or 8 extension headers
  * @fragment: part of a fragmented datagram
  */
 struct sl_headers {

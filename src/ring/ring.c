@@ -154,6 +154,10 @@ int sl_ring_chain(struct sl_ring *ring, uint32_t at, const struct sl_frag *frags
 	if (count > SL_PACKET_FRAGS_MAX)
 		return sl_fail(EMSGSIZE, "%u fragments: a packet has %d at most", count,
 			       SL_PACKET_FRAGS_MAX);
+	if (at - r->p.end >= r->size - (r->p.end - r->p.reclaimed)) {
+		break_ring(r); /* it is the consumer's, or was not reclaimed */
+		return sl_fail(EINVAL, "entry %u of the ring is not free", at);
+	}
 	if (count - 1 > sl_ring_frag_room(ring))
 		return sl_fail(ENOSPC, "the ring's fragments are all in use");
 	packet->frag = frags[0];
@@ -179,7 +183,7 @@ void sl_ring_post(struct sl_ring *ring, uint32_t count)
 	sl_store_release(&r->producer.index, r->p.end);
 }
 
-/* Read begin again. No delta above what was handed over is believed. */
+/* Read begin again. It never goes back, nor past what was handed over. */
 static bool refresh_begin(struct ring *r)
 {
 	/* Acquire: the consumer's last access to a buffer came before this begin. */
@@ -211,8 +215,15 @@ void sl_ring_reclaim(struct sl_ring *ring, uint32_t count)
 		return;
 	}
 	r->p.reclaimed += count;
-	for (; count && r->p.frag_end != r->p.frag_reclaimed; count--)
-		r->p.frag_reclaimed += sl_ring_packet(ring, at++)->more;
+	for (; count && r->p.frag_end != r->p.frag_reclaimed; count--) {
+		uint32_t more = sl_ring_packet(ring, at++)->more;
+
+		if (more > r->p.frag_end - r->p.frag_reclaimed) {
+			break_ring(r); /* an entry posted with more fragments than chained */
+			return;
+		}
+		r->p.frag_reclaimed += more;
+	}
 }
 
 void sl_ring_recall(struct sl_ring *ring)
@@ -239,13 +250,13 @@ bool sl_ring_recall_done(struct sl_ring *ring)
  * The consumer's side.
  */
 
-/* Read end again. No delta above the size is believed. */
+/* Read end again. It never goes back, and no delta above the size is believed. */
 static bool refresh_end(struct ring *r)
 {
 	/* Acquire: pairs with the release in sl_ring_post(). */
 	uint32_t end = sl_load_acquire(&r->producer.index);
 
-	if (end - r->c.begin > r->size || end - r->c.next > r->size)
+	if (end - r->c.end > r->size - (r->c.end - r->c.begin))
 		return break_ring(r);
 	r->c.end = end;
 	return true;
@@ -322,6 +333,13 @@ void sl_ring_consume(struct sl_ring *ring, uint32_t count)
 		sl_ring_done(ring, at++);
 }
 
+void sl_ring_abandon(struct sl_ring *ring)
+{
+	struct ring *r = ring_of(ring);
+
+	give_back(r, r->c.next);
+}
+
 uint32_t sl_ring_in_flight(const struct sl_ring *ring)
 {
 	return ring_of(ring)->c.next - ring_of(ring)->c.begin;
@@ -374,7 +392,7 @@ bool sl_ring_consumer_sleep(struct sl_ring *ring)
 {
 	struct ring *r = ring_of(ring);
 
-	if (stay_awake(&r->consumer, &r->producer.index, r->c.end) || r->c.end != r->c.next)
+	if (r->c.end != r->c.next || stay_awake(&r->consumer, &r->producer.index, r->c.end))
 		return true;
 	return sl_ring_recalled(ring) && r->c.begin != r->c.end;
 }
@@ -383,8 +401,8 @@ bool sl_ring_producer_sleep(struct sl_ring *ring)
 {
 	struct ring *r = ring_of(ring);
 
-	return stay_awake(&r->producer, &r->consumer.index, r->p.begin) ||
-	       r->p.begin != r->p.reclaimed;
+	return r->p.begin != r->p.reclaimed ||
+	       stay_awake(&r->producer, &r->consumer.index, r->p.begin);
 }
 
 void sl_ring_wake_consumer(struct sl_ring *ring)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# A thin front for meson: each target says what it does and can be read in one breath.
+MESON ?= meson
+PREFIX ?= /usr/local
+DESTDIR ?=
+FUZZ_TIME ?= 60
+BUILD = build/release
+
+all: $(BUILD)/build.ninja ## build the library and the command into build/release (the default)
+	@echo "building into $(BUILD)"
+	@ninja -C $(BUILD) --quiet
+
+$(BUILD)/build.ninja:
+	@echo "configuring $(BUILD)"
+	@$(MESON) setup $(BUILD) --prefix='$(PREFIX)'
+
+run: ## install what is missing (Debian), build, and link two sites on this machine
+	@scripts/deps.sh run
+	@$(MAKE) --no-print-directory all
+	@echo "running examples/two-sites.sh"
+	@examples/two-sites.sh
+
+check: ## install what is missing (Debian), then everything that CI checks
+	@scripts/deps.sh check
+	@scripts/check.sh
+
+bench: ## install what is missing (Debian), build, and run every benchmark
+	@scripts/deps.sh bench
+	@$(MAKE) --no-print-directory all
+	@echo "running bench/run.sh"
+	@bench/run.sh
+
+fuzz: ## fuzz every parser of outside bytes for FUZZ_TIME seconds each
+	@scripts/deps.sh check
+	@FUZZ_TIME='$(FUZZ_TIME)' scripts/fuzz.sh
+
+fmt: ## clang-format every .c and .h file in place
+	@echo "formatting .c and .h files"
+	@python3 -B tests/build/format.py . --fix
+
+install: all ## install under PREFIX (/usr/local), below DESTDIR when that is set
+	@echo "installing into $(DESTDIR)$(PREFIX)"
+	@$(MESON) setup --reconfigure $(BUILD) --prefix='$(PREFIX)' >/dev/null
+	@DESTDIR='$(DESTDIR)' $(MESON) install -C $(BUILD) --quiet
+
+clean: ## remove build/
+	@echo "removing build/"
+	@rm -rf build
+
+help: ## say what there is
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 10
+
+.PHONY: all run check bench fuzz fmt install clean help

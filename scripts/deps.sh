@@ -1,0 +1,47 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Installs the Debian 12 packages that a make target needs. Says nothing when nothing is missing.
+# usage: scripts/deps.sh [run|check|bench]
+set -eu
+
+build='make gcc libc6-dev meson ninja-build pkg-config scdoc'
+libraries='libpcap-dev libjson-c-dev libnl-3-dev libnl-route-3-dev'
+example='iproute2 iputils-ping iperf3 python3'
+compilers='g++ clang libclang-rt-14-dev clang-format'
+tests='libcmocka-dev util-linux ethtool tcpdump'
+peers='libdpdk-dev valgrind'
+
+case ${1:-run} in
+run) wanted="$build $libraries $example" ;;
+check) wanted="$build $libraries $example $compilers $tests" ;;
+bench) wanted="$build $libraries $example $peers" ;;
+*)
+    echo "usage: $0 [run|check|bench]" >&2
+    exit 2
+    ;;
+esac
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    echo "No apt-get here. sluice is developed on Debian 12, where it needs these packages;" >&2
+    echo "install their like, then call what needs no apt-get (make all, scripts/check.sh, bench/run.sh):" >&2
+    echo "  $wanted" >&2
+    exit 1
+fi
+
+missing=
+for package in $wanted; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || state=
+    [ "$state" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+    echo "Packages are missing. Run this, then try again:" >&2
+    echo "  sudo apt-get install --no-install-recommends$missing" >&2
+    exit 1
+fi
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+# shellcheck disable=SC2086 # a list of words
+apt-get install -y -qq --no-install-recommends $missing

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One ring of a link: from rx() of one port to tx() of the other. */
+#include <sluice/consumer.h>
+#include <sluice/producer.h>
+
+#include "base/barrier.h"
+#include "base/clock.h"
+#include "base/count.h"
+#include "base/log.h"
+#include "base/reason.h"
+#include "link/link_private.h"
+
+/* A consumer that keeps recalled memory longer than this is stopped. */
+#define RECALL_NS (100 * SL_NS_PER_MS)
+
+/* What fragments call the memory of a flow's fitting; ports count theirs from 0. */
+#define FIT_REGION_FIRST 0xff00
+
+/*
+ * Receiving.
+ */
+
+int flow_rx(struct flow *flow)
+{
+	struct endpoint *rx = flow->rx;
+	uint32_t at;
+	int n;
+
+	if (rx->dead || flow->ended)
+		return 0;
+	if (flow->rx_blocked && sl_ring_returned(flow->ring, &at)) {
+		flow->rx_blocked = false;
+		rx->tries_rx = true;
+	}
+	if (!rx->tries_rx)
+		return 0;
+	n = rx->side->port->ops->rx(rx->side->port, rx->queue, flow->ring);
+	if (n > 0) {
+		if (flow->shared)
+			sl_ring_wake_consumer(flow->ring);
+		return n;
+	}
+	rx->tries_rx = false;
+	if (n == -ENODATA) {
+		sl_store_release(&flow->ended, 1);
+		link_wake(flow->link);
+	} else if (n < 0) {
+		side_gone(rx->side, flow->link, sl_reason());
+	}
+	return 0;
+}
+
+/*
+ * Fitting.
+ */
+
+static struct sl_fit_config fit_config(const struct flow *flow)
+{
+	struct side *source = flow->source, *target = flow->target;
+	struct sl_fit_config config = {
+		.copy = flow->copy,
+		.region = (uint16_t)(FIT_REGION_FIRST + (flow - flow->link->flows)),
+	};
+
+	pthread_mutex_lock(&source->lock);
+	config.emits = source->info.emits;
+	config.layer = source->info.layer;
+	pthread_mutex_unlock(&source->lock);
+	pthread_mutex_lock(&target->lock);
+	config.accepts = target->info.accepts;
+	if (!config.layer)
+		config.layer = target->info.layer ? target->info.layer : 2;
+	pthread_mutex_unlock(&target->lock);
+	return config;
+}
+
+static uint32_t generation_of(const struct flow *flow)
+{
+	return sl_load_acquire(&flow->source->generation) +
+	       sl_load_acquire(&flow->target->generation);
+}
+
+void flow_unfit(struct flow *flow)
+{
+	struct sl_port *port = flow->target->port;
+
+	if (flow->fit && port->ops->region_del)
+		port->ops->region_del(port, sl_fit_region(flow->fit));
+	sl_fit_release(flow->fit);
+	flow->fit = NULL;
+	flow->out = flow->ring;
+}
+
+int flow_fit(struct flow *flow)
+{
+	struct sl_port *port = flow->target->port;
+	uint32_t generation = generation_of(flow);
+	struct sl_fit_config config = fit_config(flow);
+	struct sl_fit *fit = NULL;
+	int ret = sl_fit_needed(&config) ? sl_fit_create(&config, flow->ring, &fit) : 0;
+
+	if (!ret && fit && port->ops->region_add)
+		ret = port->ops->region_add(port, sl_fit_region(fit));
+	if (ret) {
+		sl_fit_release(fit);
+		return ret;
+	}
+	flow_unfit(flow);
+	flow->fit = fit;
+	flow->out = fit ? sl_fit_ring(fit) : flow->ring;
+	flow->generation = generation;
+	return 0;
+}
+
+/* What a port emits or accepts has changed: nothing new is taken until the flow holds
+ * nothing, then it is fitted anew. Returns true while it waits. */
+static bool refit(struct flow *flow)
+{
+	if (flow->generation == generation_of(flow))
+		return false;
+	if (flow->fit)
+		sl_fit_flush(flow->fit, &flow->between);
+	if (sl_ring_in_flight(flow->ring))
+		return true;
+	if (flow_fit(flow))
+		side_gone(flow->target, flow->link, sl_reason());
+	return false;
+}
+
+/*
+ * Sending.
+ */
+
+void flow_drop(struct flow *flow, enum sl_drop reason)
+{
+	struct sl_ring *ring = flow->ring;
+	uint32_t at, lost = 0;
+
+	if (flow->fit) {
+		lost = sl_fit_recall(flow->fit);
+	} else {
+		lost = sl_ring_in_flight(ring);
+		sl_ring_abandon(ring);
+	}
+	if (sl_ring_recalled(ring)) {
+		sl_count_add(&flow->between.drops[SL_DROP_RECALLED], sl_ring_yield(ring));
+	} else {
+		uint32_t ready = sl_ring_ready(ring, &at);
+
+		sl_ring_consume(ring, ready);
+		lost += ready;
+	}
+	sl_count_add(&flow->between.drops[reason], lost);
+	if (flow->shared)
+		sl_ring_wake_producer(ring);
+}
+
+static int send(struct flow *flow)
+{
+	struct side *target = flow->target;
+	int n = target->port->ops->tx(target->port, flow->tx->queue, flow->out);
+
+	if (n < 0)
+		side_gone(target, flow->link, sl_reason());
+	return n > 0 ? n : 0;
+}
+
+/* The producer wants its memory: let the port finish, then give everything back. */
+static int answer_recall(struct flow *flow, uint64_t now_ns)
+{
+	if (flow->fit)
+		sl_ring_recall(flow->out);
+	send(flow); /* takes nothing new */
+	if (sl_ring_in_flight(flow->out)) {
+		if (!flow->recall_at)
+			flow->recall_at = now_ns + RECALL_NS;
+		if (now_ns < flow->recall_at)
+			return 0;
+		side_gone(flow->target, flow->link,
+			  "it did not give recalled memory back in 100 ms");
+		return 0; /* flow_drop() once it has stopped */
+	}
+	flow->recall_at = 0;
+	flow_drop(flow, SL_DROP_RECALLED);
+	return 1;
+}
+
+static void capture(struct flow *flow)
+{
+	const struct sl_link_config *config = &flow->link->config;
+	uint32_t at, ready;
+
+	if (!config->capture)
+		return;
+	ready = sl_ring_ready(flow->ring, &at);
+	if ((int32_t)(flow->captured - at) < 0)
+		flow->captured = at;
+	for (; flow->captured != at + ready; flow->captured++)
+		config->capture(config->ctx, flow->from, flow->ring, flow->captured);
+}
+
+/* Has the source ended, and has all it gave been delivered? */
+static void check_delivered(struct flow *flow)
+{
+	struct sl_link *link = flow->link;
+	struct side *source = flow->source;
+	uint32_t at, flows = 0, no = 0;
+
+	if (flow->delivered || !sl_load_acquire(&flow->ended) || sl_ring_ready(flow->ring, &at) ||
+	    sl_ring_in_flight(flow->ring))
+		return;
+	flow->delivered = true;
+	for (unsigned i = 0; i < link->n_flows; i++)
+		flows += link->flows[i].source == source;
+	if (sl_add_acq_rel(&source->delivered, 1) != flows || !link->config.ended)
+		return;
+	if (__atomic_compare_exchange_n(&link->ended, &no, 1, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_RELAXED))
+		link->config.ended(link->config.ctx);
+}
+
+static bool has_packets(const struct flow *flow)
+{
+	uint32_t at;
+
+	return sl_ring_ready(flow->ring, &at) || sl_ring_in_flight(flow->ring);
+}
+
+int flow_tx(struct flow *flow, uint64_t now_ns)
+{
+	struct endpoint *tx = flow->tx;
+	uint32_t at;
+	int did = 0;
+
+	if (tx->dead) {
+		if (sl_load_acquire(&flow->target->state) == SIDE_STOPPED)
+			flow_drop(flow, SL_DROP_PEER_GONE);
+		check_delivered(flow);
+		return 0;
+	}
+	if (sl_ring_recalled(flow->ring))
+		return answer_recall(flow, now_ns);
+	if (flow->tx_blocked && !tx->tries_tx)
+		return 0;
+	if (!has_packets(flow)) {
+		check_delivered(flow);
+		return 0;
+	}
+	capture(flow);
+	if (refit(flow))
+		return send(flow);
+	if (flow->fit)
+		did = sl_fit_step(flow->fit, &flow->between);
+	did += send(flow);
+	if (flow->fit)
+		did += sl_fit_step(flow->fit, &flow->between);
+	flow->tx_blocked = !did && sl_ring_ready(flow->out, &at);
+	if (flow->shared && did)
+		sl_ring_wake_producer(flow->ring);
+	return did;
+}

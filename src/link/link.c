@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <poll.h>
+#include <stdlib.h>
+
+#include <sluice/consumer.h>
+#include <sluice/producer.h>
+
+#include "base/barrier.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/reason.h"
+#include "link/link_private.h"
+
+#define RING_SIZE  256
+#define RING_FRAGS 1024
+
+/*
+ * Do the two ports fit?
+ */
+
+static const char *layer_name(unsigned layer)
+{
+	return layer == 2 ? "Ethernet (layer 2)" : "IP (layer 3)";
+}
+
+static int check_ports(const struct sl_link *link)
+{
+	const struct sl_port_info *a = &link->sides[0].info, *b = &link->sides[1].info;
+	const char *kind_a = link->sides[0].port->ops->kind;
+	const char *kind_b = link->sides[1].port->ops->kind;
+
+	if (a->layer && b->layer && a->layer != b->layer)
+		return sl_fail(EINVAL, "%s: carries %s and %s: carries %s: they cannot be joined",
+			       kind_a, layer_name(a->layer), kind_b, layer_name(b->layer));
+	if (a->mtu && b->mtu && a->mtu != b->mtu)
+		return sl_fail(EINVAL,
+			       "%s: has an MTU of %u and %s: one of %u: give both the same mtu=",
+			       kind_a, a->mtu, kind_b, b->mtu);
+	if (!((a->dirs | b->dirs) & SL_PORT_RX))
+		return sl_fail(EINVAL, "neither %s: nor %s: ever has a packet to give", kind_a,
+			       kind_b);
+	return 0;
+}
+
+static int open_side(struct sl_link *link, unsigned i)
+{
+	struct side *side = &link->sides[i];
+
+	side->port = link->config.ports[i];
+	side->control.fd = -1;
+	pthread_mutex_init(&side->lock, NULL);
+	side->port->ops->info(side->port, &side->info);
+	if (!side->info.queues || side->info.queues > QUEUES_MAX)
+		return sl_fail(EINVAL, "%s: has %u queues: 1 to %d are allowed",
+			       side->port->ops->kind, side->info.queues, QUEUES_MAX);
+	side->generation = side->info.generation;
+	side->state = side->info.attached ? SIDE_UP : SIDE_STOPPED;
+	return 0;
+}
+
+static int join(struct sl_link *link, unsigned i)
+{
+	struct sl_port *port = link->sides[i].port;
+	int ret = port->ops->join ? port->ops->join(port, &link->sides[!i].info) : 0;
+
+	if (!ret) /* joining may have decided what was open: a layer */
+		port->ops->info(port, &link->sides[i].info);
+	return ret;
+}
+
+/*
+ * Who does what. A unit is a direction and a transmit queue: with enough workers each
+ * has a lane of its own; with more than that, receiving for it has another.
+ */
+
+static unsigned units_of(const struct sl_link *link, unsigned from)
+{
+	const struct sl_port_info *source = &link->sides[from].info;
+
+	if (!(source->dirs & SL_PORT_RX) || !(link->sides[!from].info.dirs & SL_PORT_TX))
+		return 0;
+	return sl_min(source->queues, link->sides[!from].info.queues);
+}
+
+static struct endpoint *endpoint_of(struct lane *lane, struct side *side, unsigned queue)
+{
+	struct endpoint *e;
+
+	for (unsigned i = 0; i < lane->n_endpoints; i++) {
+		e = lane->endpoints[i];
+		if (e->side == side && e->queue == queue)
+			return e;
+	}
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return NULL;
+	*e = (struct endpoint){
+		.side = side,
+		.queue = queue,
+		.dead = side->state != SIDE_UP,
+		.epoch = UINT32_MAX,
+		.watch.fd = side->state == SIDE_UP ? side->port->ops->fd(side->port, queue) : -1,
+		.tries_rx = true,
+		.tries_tx = true,
+	};
+	side->endpoints++;
+	lane->endpoints[lane->n_endpoints++] = e;
+	return e;
+}
+
+static int make_ring(struct flow *flow, uint32_t size)
+{
+	struct sl_ring_config config = {
+		.size = size ? size : RING_SIZE,
+		.frags = RING_FRAGS,
+		.consumer_event = flow->shared ? sl_worker_event(flow->tx_lane->worker) : -1,
+		.producer_event = flow->shared ? sl_worker_event(flow->rx_lane->worker) : -1,
+	};
+
+	return sl_ring_create(&config, &flow->ring);
+}
+
+/* May the target's hardware reach the source's memory? If not, it gets copies. */
+static int reach(struct side *source, struct side *target, bool *copy)
+{
+	const struct sl_port_ops *ops = target->port->ops;
+
+	*copy = false;
+	for (unsigned i = 0; ops->region_add && i < source->info.n_regions; i++) {
+		int ret = ops->region_add(target->port, &source->info.regions[i]);
+
+		if (ret == -EOPNOTSUPP)
+			*copy = true;
+		else if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int make_flow(struct sl_link *link, unsigned from, unsigned rxq, unsigned first_unit,
+		     unsigned all_units, bool copy)
+{
+	struct flow *flow = &link->flows[link->n_flows];
+	unsigned units = units_of(link, from), unit = first_unit + rxq % units;
+	int ret;
+
+	*flow = (struct flow){
+		.link = link,
+		.from = from,
+		.source = &link->sides[from],
+		.target = &link->sides[!from],
+		.copy = copy,
+		.tx_lane = &link->lanes[unit % link->n_lanes],
+	};
+	flow->rx_lane =
+		all_units + unit < link->n_lanes ? &link->lanes[all_units + unit] : flow->tx_lane;
+	flow->shared = flow->rx_lane != flow->tx_lane;
+	flow->rx = endpoint_of(flow->rx_lane, flow->source, rxq);
+	flow->tx = endpoint_of(flow->tx_lane, flow->target, rxq % units);
+	if (!flow->rx || !flow->tx)
+		return sl_fail(ENOMEM, "no memory for a link");
+	link->n_flows++;
+	ret = make_ring(flow, link->config.ring_size);
+	return ret ? ret : flow_fit(flow);
+}
+
+static int make_flows(struct sl_link *link)
+{
+	unsigned units[2] = {units_of(link, 0), units_of(link, 1)};
+	int ret = 0;
+
+	link->flows = calloc(2 * QUEUES_MAX, sizeof(*link->flows));
+	if (!link->flows)
+		return sl_fail(ENOMEM, "no memory for a link");
+	for (unsigned from = 0; from < 2 && !ret; from++) {
+		bool copy = false;
+
+		if (units[from])
+			ret = reach(&link->sides[from], &link->sides[!from], &copy);
+		for (unsigned q = 0; units[from] && q < link->sides[from].info.queues && !ret; q++)
+			ret = make_flow(link, from, q, from ? units[0] : 0, units[0] + units[1],
+					copy);
+	}
+	return ret;
+}
+
+/* control(), deadline() and stop() belong to the lane that receives from queue 0, so that
+ * a timer that paces rx() and rx() itself are one thread's. */
+static void choose_lane(struct sl_link *link, struct side *side)
+{
+	for (unsigned i = link->n_flows; i-- > 0;) {
+		if (link->flows[i].target == side && !side->lane)
+			side->lane = link->flows[i].tx_lane;
+		if (link->flows[i].source == side)
+			side->lane = link->flows[i].rx_lane;
+	}
+}
+
+static int start_side(struct sl_link *link, struct side *side)
+{
+	const struct sl_port_ops *ops = side->port->ops;
+
+	choose_lane(link, side);
+	if (ops->control_fd)
+		side->control.fd = ops->control_fd(side->port);
+	return side->lane ? sl_worker_watch(side->lane->worker, &side->control, POLLIN) : 0;
+}
+
+static int build(struct sl_link *link)
+{
+	int ret = open_side(link, 0);
+
+	if (!ret)
+		ret = open_side(link, 1);
+	if (!ret)
+		ret = check_ports(link);
+	for (unsigned i = 0; i < 2 && !ret; i++)
+		ret = join(link, i);
+	if (!ret)
+		ret = make_flows(link);
+	for (unsigned i = 0; i < 2 && !ret; i++)
+		ret = start_side(link, &link->sides[i]);
+	return ret;
+}
+
+static void free_link(struct sl_link *link)
+{
+	for (unsigned i = 0; link->flows && i < link->n_flows; i++) {
+		flow_unfit(&link->flows[i]);
+		sl_ring_release(link->flows[i].ring);
+	}
+	for (unsigned l = 0; l < link->n_lanes; l++) {
+		struct lane *lane = &link->lanes[l];
+
+		for (unsigned i = 0; i < lane->n_endpoints; i++) {
+			sl_worker_watch(lane->worker, &lane->endpoints[i]->watch, 0);
+			free(lane->endpoints[i]);
+		}
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		struct side *side = &link->sides[i];
+
+		if (side->lane)
+			sl_worker_watch(side->lane->worker, &side->control, 0);
+		if (side->port)
+			pthread_mutex_destroy(&side->lock);
+	}
+	free(link->flows);
+	free(link);
+}
+
+int sl_link_create(const struct sl_link_config *config, struct sl_link **out)
+{
+	struct sl_link *link;
+	int ret;
+
+	if (!config->n_workers || config->n_workers > LANES_MAX)
+		return sl_fail(EINVAL, "a link takes 1 to %d workers, not %u", LANES_MAX,
+			       config->n_workers);
+	link = aligned_alloc(64, (sizeof(*link) + 63) & ~(size_t)63);
+	if (!link)
+		return sl_fail(ENOMEM, "no memory for a link");
+	memset(link, 0, sizeof(*link));
+	link->config = *config;
+	if (config->log)
+		link->log = *config->log;
+	link->n_lanes = config->n_workers;
+	for (unsigned i = 0; i < link->n_lanes; i++)
+		link->lanes[i] = (struct lane){
+			.task = {.step = lane_step, .arm = lane_arm},
+			.link = link,
+			.worker = config->workers[i],
+		};
+	ret = build(link);
+	if (ret) {
+		free_link(link);
+		return ret;
+	}
+	for (unsigned i = 0; i < link->n_lanes; i++)
+		sl_worker_add(link->lanes[i].worker, &link->lanes[i].task);
+	*out = link;
+	return 0;
+}
+
+/*
+ * The end.
+ */
+
+/* One thread is left: let the ports take what is on its way, as long as they do. */
+static void deliver(struct sl_link *link)
+{
+	int did = 1;
+
+	for (unsigned round = 0; did && round < 64 * 1024; round++) {
+		did = 0;
+		for (unsigned i = 0; i < link->n_flows; i++) {
+			link->flows[i].tx->tries_tx = true;
+			did += flow_tx(&link->flows[i], sl_now_ns());
+		}
+	}
+}
+
+void sl_link_stop(struct sl_link *link)
+{
+	if (link->stopped)
+		return;
+	link->stopped = true;
+	for (unsigned i = 0; i < link->n_lanes; i++)
+		sl_worker_remove(link->lanes[i].worker, &link->lanes[i].task);
+	deliver(link);
+	for (unsigned i = 0; i < 2; i++) {
+		struct side *side = &link->sides[i];
+
+		if (side->state != SIDE_STOPPED && side->port->ops->stop)
+			side->port->ops->stop(side->port);
+	}
+	for (unsigned i = 0; i < link->n_flows; i++) {
+		sl_ring_recall(link->flows[i].ring);
+		flow_drop(&link->flows[i], SL_DROP_RECALLED);
+		sl_ring_recall_done(link->flows[i].ring);
+	}
+}
+
+static void let_go(struct side *source, struct side *target)
+{
+	const struct sl_port_ops *ops = target->port->ops;
+
+	for (unsigned i = 0; ops->region_del && i < source->info.n_regions; i++)
+		ops->region_del(target->port, &source->info.regions[i]);
+}
+
+void sl_link_release(struct sl_link *link)
+{
+	struct sl_port *ports[2];
+
+	if (!link)
+		return;
+	sl_link_stop(link);
+	let_go(&link->sides[0], &link->sides[1]);
+	let_go(&link->sides[1], &link->sides[0]);
+	memcpy(ports, link->config.ports, sizeof(ports));
+	free_link(link);
+	for (unsigned i = 0; i < 2; i++)
+		ports[i]->ops->close(ports[i]);
+}
+
+void sl_link_stats(const struct sl_link *link, unsigned from, struct sl_link_stats *stats)
+{
+	const struct side *source = &link->sides[from], *target = &link->sides[!from];
+	struct sl_counters in = {0}, out = {0};
+
+	memset(stats, 0, sizeof(*stats));
+	for (unsigned q = 0; q < source->info.queues; q++)
+		source->port->ops->stats(source->port, q, &in);
+	for (unsigned q = 0; q < target->info.queues; q++)
+		target->port->ops->stats(target->port, q, &out);
+	stats->in = in.rx;
+	stats->out = out.tx;
+	for (unsigned i = 0; i < link->n_flows; i++)
+		if (link->flows[i].from == from)
+			sl_count_sum(&stats->between, &link->flows[i].between);
+	stats->gone = sl_load_acquire(&target->state) != SIDE_UP;
+}

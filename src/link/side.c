@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A port goes away and comes back. Any lane may be the first to see that it is
+ * gone; only when every endpoint has noticed does the side's own lane stop the port,
+ * and only then may control() attach it again: nobody is inside rx() or tx().
+ */
+#include "base/barrier.h"
+#include "base/log.h"
+#include "base/reason.h"
+#include "link/link_private.h"
+
+static const char *kind_of(const struct side *side)
+{
+	return side->port->ops->kind;
+}
+
+void link_wake(struct sl_link *link)
+{
+	for (unsigned i = 0; i < link->n_lanes; i++)
+		sl_worker_wake(link->lanes[i].worker);
+}
+
+void side_gone(struct side *side, struct sl_link *link, const char *why)
+{
+	uint32_t up = SIDE_UP;
+
+	if (!__atomic_compare_exchange_n(&side->state, &up, SIDE_GONE, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_RELAXED))
+		return;
+	sl_log(&link->log, SL_LOG_WARN, "port %s is gone: %s; its packets are dropped and counted",
+	       kind_of(side), why);
+	link_wake(link);
+}
+
+void endpoint_notice(struct endpoint *endpoint, struct sl_link *link, struct sl_worker *worker)
+{
+	struct side *side = endpoint->side;
+	uint32_t state = sl_load_acquire(&side->state);
+	uint32_t epoch = sl_load_acquire(&side->epoch);
+
+	if (state == SIDE_UP) {
+		if (!endpoint->dead)
+			return;
+		endpoint->dead = false;
+		endpoint->watch.fd = side->port->ops->fd(side->port, endpoint->queue);
+		endpoint->tries_rx = endpoint->tries_tx = true;
+		return;
+	}
+	if (!endpoint->dead || endpoint->watch.events)
+		sl_worker_watch(worker, &endpoint->watch, 0);
+	endpoint->dead = true;
+	if (state != SIDE_GONE || endpoint->epoch == epoch)
+		return;
+	endpoint->epoch = epoch;
+	if (sl_add_acq_rel(&side->noticed, 1) == side->endpoints)
+		link_wake(link);
+}
+
+static void stop(struct side *side, struct sl_link *link)
+{
+	if (side->port->ops->stop)
+		side->port->ops->stop(side->port);
+	sl_store_relaxed(&side->noticed, 0);
+	sl_store_release(&side->epoch, side->epoch + 1);
+	sl_store_release(&side->state, SIDE_STOPPED);
+	link_wake(link);
+}
+
+/* control() said that something has changed. */
+static void look(struct side *side, struct sl_link *link)
+{
+	struct sl_port_info info;
+
+	side->port->ops->info(side->port, &info);
+	pthread_mutex_lock(&side->lock);
+	side->info = info;
+	pthread_mutex_unlock(&side->lock);
+	sl_store_release(&side->generation, info.generation);
+	if (side->state != SIDE_STOPPED || !info.attached)
+		return;
+	sl_log(&link->log, SL_LOG_WARN, "port %s is back", kind_of(side));
+	sl_store_release(&side->state, SIDE_UP);
+	link_wake(link);
+}
+
+int side_step(struct side *side, struct sl_link *link, uint64_t now_ns)
+{
+	const struct sl_port_ops *ops = side->port->ops;
+	int ret;
+
+	if (sl_load_acquire(&side->state) == SIDE_GONE) {
+		if (sl_load_acquire(&side->noticed) < side->endpoints)
+			return 0;
+		stop(side, link);
+		return 1;
+	}
+	if (!ops->control || (!side->control.ready && side_deadline(side) > now_ns))
+		return 0;
+	side->control.ready = 0;
+	ret = ops->control(side->port, now_ns);
+	if (ret == -ENODEV)
+		side_gone(side, link, sl_reason());
+	if (ret > 0)
+		look(side, link);
+	return ret > 0;
+}
+
+uint64_t side_deadline(const struct side *side)
+{
+	const struct sl_port_ops *ops = side->port->ops;
+
+	return ops->deadline ? ops->deadline(side->port) : SL_NEVER;
+}

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Ports tun: and tap: an interface of the kernel's own network stack. */
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/barrier.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/reason.h"
+#include "port/kinds.h"
+#include "port/netif.h"
+#include "port/tap_queue.h"
+#include "port/tun.h"
+
+#define RETRY_NS SL_NS_PER_S /* how often to look for an interface that went away */
+
+struct tap {
+	struct sl_port port;
+	const struct sl_log *log;
+	struct tun tun;
+	bool offload;
+	bool adopted; /* from fd=N: cannot be attached again */
+	char *netns;
+	uint32_t attached;
+	uint32_t generation;
+	uint64_t retry_at;
+	unsigned mtu;
+	uint8_t mac[6];
+	pthread_mutex_t lock; /* nif, source_*: statistics are asked for by any thread */
+	struct netif nif;
+	uint64_t source_base; /* the kernel's count when the port attached, less what came before */
+	uint64_t source_drops;
+	struct sl_region regions[TUN_QUEUES_MAX];
+	struct tap_queue queues[TUN_QUEUES_MAX];
+};
+
+static struct tap *tap_of(const struct sl_port *port)
+{
+	return sl_container_of((uintptr_t)port, struct tap, port);
+}
+
+/*
+ * Opening.
+ */
+
+static int configure(struct tap *tap, const struct sl_args *args)
+{
+	struct netif_state state;
+	uint8_t mac[6];
+	bool has_mac = sl_args_mac(args, "mac", mac);
+	unsigned mtu = (unsigned)sl_args_uint(args, "mtu", 0);
+	int ret = netif_set(&tap->nif, mtu, has_mac ? mac : NULL);
+
+	for (unsigned n = 0; !ret && n < sl_args_count(args, "addr"); n++)
+		ret = netif_add_addr(&tap->nif, sl_args_text(args, "addr", n));
+	if (ret)
+		return ret;
+	ret = netif_get(&tap->nif, &state);
+	if (ret)
+		return sl_fail(-ret, "interface %s went away while it was set up", tap->tun.name);
+	tap->mtu = state.mtu;
+	tap->source_base = state.tx_dropped;
+	memcpy(tap->mac, state.mac, sizeof(tap->mac));
+	return 0;
+}
+
+static int attach(struct tap *tap, const struct sl_args *args)
+{
+	const char *name = sl_args_text(args, "name", 0);
+	int ret;
+
+	if (sl_args_count(args, "fd")) {
+		tap->adopted = true;
+		return tun_adopt(&tap->tun, (int)sl_args_uint(args, "fd", 0), tap->offload,
+				 tap->log);
+	}
+	snprintf(tap->tun.name, sizeof(tap->tun.name), "%s", name);
+	tap->tun.queues = (unsigned)sl_args_uint(args, "queues", 1);
+	ret = tun_create(&tap->tun, tap->offload, tap->log);
+	if (ret)
+		tap->tun.queues = 0;
+	return ret;
+}
+
+static int open_queues(struct tap *tap)
+{
+	/* VLAN tags come on top of the MTU; 64 KiB is the largest super-packet. */
+	size_t frame = tap->tun.can ? 65536 : tap->mtu;
+	int ret = 0;
+
+	for (unsigned q = 0; q < tap->tun.queues && !ret; q++) {
+		ret = tap_queue_open(&tap->queues[q], (uint16_t)q, frame + TAP_L2_MAX);
+		if (!ret)
+			tap->regions[q] = *sl_arena_region(tap->queues[q].arena);
+	}
+	for (unsigned q = 0; q < tap->tun.queues && !ret; q++)
+		tap_queue_attach(&tap->queues[q], tap->tun.fds[q], tap->tun.vnet);
+	return ret;
+}
+
+static void tap_close(struct sl_port *port)
+{
+	struct tap *tap = tap_of(port);
+
+	for (unsigned q = 0; q < TUN_QUEUES_MAX; q++)
+		tap_queue_close(&tap->queues[q]);
+	tun_detach(&tap->tun);
+	netif_close(&tap->nif);
+	pthread_mutex_destroy(&tap->lock);
+	free(tap->netns);
+	free(tap);
+}
+
+static int open_in_netns(struct tap *tap, const struct sl_args *args)
+{
+	int ret = attach(tap, args);
+
+	if (!ret)
+		ret = netif_open(&tap->nif, tap->tun.name);
+	if (!ret)
+		ret = configure(tap, args);
+	return ret ? ret : open_queues(tap);
+}
+
+static int check_args(const struct sl_args *args, const char *kind)
+{
+	bool fd = sl_args_count(args, "fd");
+
+	if (fd == !!sl_args_count(args, "name"))
+		return sl_fail(EINVAL, "%s: one of name=IF and fd=N is needed", kind);
+	if (fd && (sl_args_count(args, "queues") || sl_args_count(args, "netns")))
+		return sl_fail(EINVAL, "%s: queues= and netns= do not go with fd=", kind);
+	return 0;
+}
+
+static int open_layer(const struct sl_port_ops *ops, unsigned layer, const struct sl_args *args,
+		      const struct sl_log *log, struct sl_port **out)
+{
+	const char *netns = sl_args_text(args, "netns", 0);
+	struct tap *tap;
+	int back, ret = check_args(args, ops->kind);
+
+	if (ret)
+		return ret;
+	tap = calloc(1, sizeof(*tap));
+	if (!tap)
+		return sl_fail(ENOMEM, "no memory for a port");
+	tap->port.ops = ops;
+	tap->log = log;
+	tap->tun.layer = layer;
+	tap->offload = sl_args_bool(args, "offload", true);
+	tap->attached = 1;
+	pthread_mutex_init(&tap->lock, NULL);
+	if (netns)
+		tap->netns = strdup(netns);
+	ret = netns_enter(netns, &back);
+	if (!ret) {
+		ret = open_in_netns(tap, args);
+		netns_leave(back);
+	}
+	if (!ret) {
+		*out = &tap->port;
+		return 0;
+	}
+	if (tap->adopted)
+		tap->tun.queues = 0; /* the descriptor is still the caller's */
+	tap_close(&tap->port);
+	return ret;
+}
+
+/*
+ * Going away and coming back. An interface that somebody deletes is gone; when one
+ * of its name is made again, the port attaches to it.
+ */
+
+static int attach_again(struct tap *tap)
+{
+	struct netif_state state;
+	int ret = netif_get(&tap->nif, &state);
+
+	if (ret)
+		return ret;
+	tun_detach(&tap->tun);
+	ret = tun_create(&tap->tun, tap->offload, tap->log);
+	if (!ret)
+		ret = netif_set(&tap->nif, tap->mtu, NULL);
+	for (unsigned q = 0; q < tap->tun.queues && !ret; q++)
+		tap_queue_attach(&tap->queues[q], tap->tun.fds[q], tap->tun.vnet);
+	if (!ret)
+		ret = netif_get(&tap->nif, &state);
+	if (!ret)
+		tap->source_base = state.tx_dropped - tap->source_drops;
+	return ret;
+}
+
+static int tap_control(struct sl_port *port, uint64_t now_ns)
+{
+	struct tap *tap = tap_of(port);
+	int back, ret;
+
+	if (sl_load_relaxed(&tap->attached) || tap->adopted || now_ns < tap->retry_at)
+		return 0;
+	tap->retry_at = now_ns + RETRY_NS;
+	ret = netns_enter(tap->netns, &back);
+	if (ret)
+		return 0;
+	pthread_mutex_lock(&tap->lock);
+	ret = attach_again(tap);
+	pthread_mutex_unlock(&tap->lock);
+	netns_leave(back);
+	if (ret)
+		return 0; /* not there, or not ours yet: look again later */
+	sl_store_relaxed(&tap->attached, 1);
+	tap->generation++;
+	return 1;
+}
+
+static uint64_t tap_deadline(const struct sl_port *port)
+{
+	const struct tap *tap = tap_of(port);
+
+	return sl_load_relaxed(&tap->attached) || tap->adopted ? SL_NEVER : tap->retry_at;
+}
+
+/*
+ * The data path, and what the port says of itself.
+ */
+
+static int gone(struct tap *tap, int ret)
+{
+	if (ret == -ENODEV)
+		sl_store_relaxed(&tap->attached, 0);
+	return ret;
+}
+
+static int tap_rx(struct sl_port *port, unsigned q, struct sl_ring *ring)
+{
+	struct tap *tap = tap_of(port);
+
+	return gone(tap, tap_queue_rx(&tap->queues[q], ring));
+}
+
+static int tap_tx(struct sl_port *port, unsigned q, struct sl_ring *ring)
+{
+	struct tap *tap = tap_of(port);
+
+	return gone(tap, tap_queue_tx(&tap->queues[q], ring));
+}
+
+static int tap_fd(struct sl_port *port, unsigned q)
+{
+	return tap_of(port)->tun.fds[q];
+}
+
+static int tap_arm(struct sl_port *port, unsigned q, unsigned want)
+{
+	(void)port;
+	(void)q;
+	return (want & SL_PORT_RX ? POLLIN : 0) | (want & SL_PORT_TX ? POLLOUT : 0);
+}
+
+static void tap_info(const struct sl_port *port, struct sl_port_info *info)
+{
+	const struct tap *tap = tap_of(port);
+
+	*info = (struct sl_port_info){
+		.layer = tap->tun.layer,
+		.queues = tap->tun.queues,
+		.mtu = tap->mtu,
+		.dirs = SL_PORT_RX | SL_PORT_TX,
+		.attached = (uint8_t)sl_load_relaxed(&tap->attached),
+		.emits = tap->tun.can,
+		.accepts = tap->tun.can,
+		.headroom = TUN_VNET_LEN,
+		.regions = tap->regions,
+		.n_regions = tap->tun.queues,
+		.generation = tap->generation,
+	};
+	if (tap->tun.layer == 2)
+		memcpy(info->mac, tap->mac, sizeof(info->mac));
+}
+
+/* What the kernel dropped because nobody read the interface fast enough. */
+static uint64_t source_drops(struct tap *tap)
+{
+	struct netif_state state;
+	uint64_t drops;
+
+	pthread_mutex_lock(&tap->lock);
+	if (!netif_get(&tap->nif, &state) && state.tx_dropped - tap->source_base < UINT64_MAX / 2)
+		tap->source_drops = state.tx_dropped - tap->source_base;
+	drops = tap->source_drops;
+	pthread_mutex_unlock(&tap->lock);
+	return drops;
+}
+
+static void tap_stats(const struct sl_port *port, unsigned q, struct sl_counters *c)
+{
+	struct tap *tap = tap_of(port);
+
+	sl_count_sum(&c->rx, &tap->queues[q].rx);
+	sl_count_sum(&c->tx, &tap->queues[q].tx);
+	if (q == 0)
+		c->rx.drops[SL_DROP_SOURCE] += source_drops(tap);
+}
+
+/*
+ * The two kinds.
+ */
+
+#define PARAMS_BOTH                                                                                 \
+	{                                                                                           \
+		"name",                                                                             \
+		SL_PARAM_STRING,                                                                    \
+		SL_PARAM_IDENTITY,                                                                  \
+		1,                                                                                  \
+		15,                                                                                 \
+		"IF",                                                                               \
+		"interface to make or attach to"},                                                  \
+		{"mtu", SL_PARAM_UINT, 0, 68, 65521, "N", "its MTU in bytes (the kernel's: 1500)"}, \
+		{"queues", SL_PARAM_UINT, 0, 1, TUN_QUEUES_MAX, "N", "queues, 1 to 16 (1)"},        \
+		{"addr",                                                                            \
+		 SL_PARAM_CIDR,                                                                     \
+		 SL_PARAM_MANY,                                                                     \
+		 0,                                                                                 \
+		 0,                                                                                 \
+		 "CIDR",                                                                            \
+		 "address to give it; may be repeated"},                                            \
+		{"netns",                                                                           \
+		 SL_PARAM_STRING,                                                                   \
+		 SL_PARAM_IDENTITY,                                                                 \
+		 1,                                                                                 \
+		 255,                                                                               \
+		 "NAME",                                                                            \
+		 "network namespace to make it in (this one)"},                                     \
+		{"offload",                                                                         \
+		 SL_PARAM_BOOL,                                                                     \
+		 0,                                                                                 \
+		 0,                                                                                 \
+		 1,                                                                                 \
+		 "on|off",                                                                          \
+		 "take and give checksum, TSO and USO work (on)"},                                  \
+	{                                                                                           \
+		"fd", SL_PARAM_UINT, SL_PARAM_IDENTITY, 0, 1048576, "N",                            \
+			"use this open TUN/TAP descriptor instead of name="                         \
+	}
+
+static const struct sl_param tun_params[] = {PARAMS_BOTH, {NULL}};
+
+static const struct sl_param tap_params[] = {
+	PARAMS_BOTH,
+	{"mac", SL_PARAM_MAC, 0, 0, 0, "MAC", "its hardware address (random)"},
+	{NULL},
+};
+
+static int open_tun(const struct sl_args *args, const struct sl_log *log, struct sl_port **out)
+{
+	return open_layer(&sl_port_tun, 3, args, log, out);
+}
+
+static int open_tap(const struct sl_args *args, const struct sl_log *log, struct sl_port **out)
+{
+	return open_layer(&sl_port_tap, 2, args, log, out);
+}
+
+#define OPS_BOTH                                                                                   \
+	.size = sizeof(struct sl_port_ops), .info = tap_info, .rx = tap_rx, .tx = tap_tx,          \
+	.fd = tap_fd, .arm = tap_arm, .control = tap_control, .deadline = tap_deadline,            \
+	.stats = tap_stats, .close = tap_close
+
+const struct sl_port_ops sl_port_tun = {
+	.kind = "tun",
+	.help = "an interface of the kernel's stack that carries IP packets",
+	.params = tun_params,
+	.open = open_tun,
+	OPS_BOTH,
+};
+
+const struct sl_port_ops sl_port_tap = {
+	.kind = "tap",
+	.help = "an interface of the kernel's stack that carries Ethernet frames",
+	.params = tap_params,
+	.open = open_tap,
+	OPS_BOTH,
+};

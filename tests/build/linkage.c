@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Every function that the shared library exports, called from outside once and with
+ * a sense. linkage.py holds the list of symbols that this program needs against the
+ * headers and against the library: a new function needs its call here.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sluice/sluice.h>
+
+#define MUST(condition) must(condition, #condition, __LINE__)
+
+static void must(int holds, const char *condition, int line)
+{
+	if (holds)
+		return;
+	fprintf(stderr, "linkage.c:%d: %s does not hold; last reason: %s\n", line, condition,
+		sl_reason());
+	exit(1);
+}
+
+static void version_and_reason(void)
+{
+	struct sl_arena *arena;
+
+	MUST(strcmp(sl_version(), SL_VERSION) == 0);
+	MUST(sl_arena_create(0, 0, &arena) == -EINVAL);
+	MUST(sl_reason()[0] != '\0');
+}
+
+static void arena(void)
+{
+	const struct sl_region *region;
+	struct sl_arena *arena;
+
+	MUST(sl_arena_create(100, 7, &arena) == 0);
+	region = sl_arena_region(arena);
+	MUST(region->id == 7 && region->len >= 100);
+	MUST(sl_arena_pages(arena) == SL_PAGES_HUGE || sl_arena_pages(arena) == SL_PAGES_THP);
+	sl_arena_release(arena);
+}
+
+static void counters(void)
+{
+	struct sl_count sum = {.packets = 1}, more = {.packets = 2, .drops[SL_DROP_DOWN] = 3};
+
+	sl_count_sum(&sum, &more);
+	MUST(sum.packets == 3 && sl_count_drops(&sum) == 3);
+	MUST(strcmp(sl_drop_name(SL_DROP_PEER_GONE), "peer-gone") == 0);
+}
+
+static void args(void)
+{
+	static const struct sl_param table[] = {
+		{"name", SL_PARAM_STRING, SL_PARAM_IDENTITY, 1, 15, "NAME", "a name"},
+		{"mtu", SL_PARAM_UINT, 0, 68, 65535, "N", "bytes"},
+		{"up", SL_PARAM_BOOL, 0, 0, 0, NULL, "on or off"},
+		{"mac", SL_PARAM_MAC, 0, 0, 0, "MAC", "an address"},
+		{0},
+	};
+	static const char *const words[] = {"name", "mtu", NULL};
+	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
+	uint8_t got[6];
+	struct sl_args *a, *b;
+
+	MUST(sl_args_parse("x", "name=t0,mtu=1400,up=on,mac=02:00:00:00:00:01", table, &a) == 0);
+	MUST(sl_args_parse("x", "name=t0", table, &b) == 0);
+	MUST(sl_args_count(b, "mtu") == 0 && sl_args_uint(a, "mtu", 0) == 1400);
+	MUST(strcmp(sl_args_text(a, "name", 0), "t0") == 0);
+	MUST(sl_args_bool(a, "up", false) && sl_args_bool(b, "up", true));
+	MUST(sl_args_mac(a, "mac", got) && memcmp(got, mac, sizeof(mac)) == 0);
+	MUST(sl_args_same(a, b));
+	MUST(sl_param_nearest("nmae", words) == words[0]);
+	sl_args_release(a);
+	sl_args_release(b);
+}
+
+/* Three packets there and back, the first two out of order. */
+static void ring_moves(struct sl_ring *ring)
+{
+	static uint8_t memory[2][64];
+	const struct sl_frag frags[2] = {{memory[0], 64, 0, 0}, {memory[1], 64, 0, 0}};
+	uint32_t first, at;
+
+	MUST(sl_ring_room(ring, &first) == 4);
+	for (uint32_t n = 0; n < 3; n++)
+		MUST(sl_ring_chain(ring, first + n, frags, 2) == 0);
+	MUST(sl_ring_frag_room(ring) == SL_PACKET_FRAGS_MAX - 3);
+	sl_ring_post(ring, 3);
+	sl_ring_wake_consumer(ring);
+
+	MUST(sl_ring_consumer_sleep(ring));
+	MUST(sl_ring_ready(ring, &at) == 3 && at == first);
+	MUST(sl_ring_packet_len(ring, sl_ring_packet(ring, at)) == 128);
+	sl_ring_take(ring, 2);
+	sl_ring_done(ring, at + 1);
+	MUST(sl_ring_in_flight(ring) == 2);
+	sl_ring_done(ring, at);
+	sl_ring_consume(ring, 1);
+	sl_ring_wake_producer(ring);
+
+	MUST(sl_ring_producer_sleep(ring));
+	MUST(sl_ring_returned(ring, &at) == 3 && at == first);
+	sl_ring_reclaim(ring, 3);
+}
+
+static void ring_recall(struct sl_ring *ring)
+{
+	uint32_t at;
+
+	sl_ring_post(ring, 2);
+	sl_ring_recall(ring);
+	MUST(!sl_ring_recall_done(ring));
+	MUST(sl_ring_recalled(ring) && sl_ring_ready(ring, &at) == 0);
+	MUST(sl_ring_yield(ring) == 2);
+	MUST(sl_ring_recall_done(ring));
+	MUST(sl_ring_returned(ring, &at) == 2);
+	sl_ring_reclaim(ring, 2);
+}
+
+static void ring_abandon(struct sl_ring *ring)
+{
+	uint32_t at;
+
+	sl_ring_post(ring, 1);
+	MUST(sl_ring_ready(ring, &at) == 1);
+	sl_ring_take(ring, 1);
+	sl_ring_abandon(ring);
+	MUST(sl_ring_in_flight(ring) == 0 && sl_ring_returned(ring, &at) == 1);
+}
+
+static void ring(void)
+{
+	const struct sl_ring_config config = {
+		.size = 4,
+		.frags = SL_PACKET_FRAGS_MAX,
+		.consumer_event = -1,
+		.producer_event = -1,
+	};
+	struct sl_ring *ring;
+
+	MUST(sl_ring_create(&config, &ring) == 0);
+	ring_moves(ring);
+	ring_recall(ring);
+	ring_abandon(ring);
+	MUST(!sl_ring_broken(ring));
+	sl_ring_release(ring);
+}
+
+static void ports(void)
+{
+	const struct sl_port_ops *const *kind = sl_port_kinds();
+	struct sl_port *port;
+
+	while (*kind && strcmp((*kind)->kind, "null") != 0)
+		kind++;
+	MUST(*kind != NULL);
+	MUST(sl_port_open("nul", NULL, &port) == -EINVAL);
+	MUST(sl_port_open("null", NULL, &port) == 0 && port->ops == *kind);
+	port->ops->close(port);
+	MUST(sl_port_same("tap:name=t0", "tap:name=t0,mtu=1400") == 1);
+}
+
+static void ended(void *ctx)
+{
+	sl_worker_stop(ctx);
+}
+
+/* A generator of 100 packets, a sink, and a loop that ends when all have arrived. */
+static void worker_and_link(void)
+{
+	struct sl_worker_stats rounds;
+	struct sl_link_stats stats;
+	struct sl_worker *worker;
+	struct sl_link *link;
+	struct sl_link_config config = {.workers = &worker, .n_workers = 1, .ended = ended};
+
+	MUST(sl_worker_create(SL_POLL_ADAPTIVE, &worker) == 0);
+	MUST(sl_worker_fd(worker) >= 0);
+	MUST(sl_port_open("gen:count=100", NULL, &config.ports[0]) == 0);
+	MUST(sl_port_open("null", NULL, &config.ports[1]) == 0);
+	config.ctx = worker;
+	MUST(sl_link_create(&config, &link) == 0);
+	MUST(sl_worker_step(worker) >= 0);
+	MUST(sl_worker_run(worker) == 0);
+	sl_link_stop(link);
+	sl_link_stats(link, 0, &stats);
+	MUST(stats.in.packets == 100 && stats.out.packets == 100);
+	sl_worker_stats(worker, &rounds);
+	MUST(rounds.busy > 0 && rounds.rounds >= rounds.busy);
+	sl_link_release(link);
+	sl_worker_release(worker);
+}
+
+int main(void)
+{
+	version_and_reason();
+	arena();
+	counters();
+	args();
+	ring();
+	ports();
+	worker_and_link();
+	return 0;
+}
