@@ -52,12 +52,14 @@ struct sl_link_config {
  * @between: what the link itself did: cut, copied, dropped
  * @out:    what the sending port took, and refused
  * @gone:   the sending port is away; its packets are counted and dropped
+ * @exists: the one port emits packets and the other takes them
  */
 struct sl_link_stats {
 	struct sl_count in;
 	struct sl_count between;
 	struct sl_count out;
 	bool gone;
+	bool exists;
 };
 
 /**

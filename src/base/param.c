@@ -58,7 +58,7 @@ const char *sl_param_nearest(const char *word, const char *const *words)
 {
 	const char *nearest = NULL;
 	size_t len = strnlen(word, WORD_MAX);
-	unsigned best = len < 3 ? 2 : (unsigned)len / 2 + 1; /* further away is another word */
+	unsigned best = len < 3 ? 2 : (unsigned)len / 3 + 2; /* as far away is another word */
 
 	for (; *words; words++) {
 		unsigned d = len && !strncasecmp(word, *words, len) ? 1 : distance(word, *words);

@@ -82,8 +82,9 @@ static void print_json(const struct show *show, const struct sl_link_stats now[2
 	double time = (double)(sl_now_ns() - show->start_ns) / SL_NS_PER_S;
 
 	for (unsigned from = 0; from < 2; from++)
-		json_object_array_add(directions,
-				      direction_json(show, from, &now[from], rates[from]));
+		if (now[from].exists)
+			json_object_array_add(directions,
+					      direction_json(show, from, &now[from], rates[from]));
 	json_object_object_add(o, "time", json_object_new_double(time));
 	json_object_object_add(o, "interval", json_object_new_double(interval));
 	json_object_object_add(o, "final", json_object_new_boolean(final));
@@ -133,10 +134,12 @@ static void print_line(const struct show *show, const struct sl_link_stats now[2
 	size_t used = 0;
 
 	for (unsigned from = 0; from < 2 && used < sizeof(line); from++) {
+		if (!now[from].exists)
+			continue;
 		print_drops(&now[from], drops, sizeof(drops));
 		used += (size_t)snprintf(
 			line + used, sizeof(line) - used, "%s%s %sbit/s %s pkt/s%s%s%s",
-			from ? "   " : "", from ? "<-" : "->",
+			used ? "   " : "", from ? "<-" : "->",
 			scaled(rates[from].bps, bps, sizeof(bps)),
 			scaled(rates[from].pps, pps, sizeof(pps)), now[from].gone ? " (gone)" : "",
 			*drops ? " drops:" : "", drops);
@@ -182,7 +185,8 @@ static void show_one(struct show *show, const struct sl_link *link, bool final)
 	else if (show->terminal)
 		printf("\r\033[K");
 	for (unsigned from = 0; final && !show->json && from < 2; from++)
-		print_total(show, from, &now[from], rates[from]);
+		if (now[from].exists)
+			print_total(show, from, &now[from], rates[from]);
 	memcpy(show->last, now, sizeof(now));
 	show->last_ns = now_ns;
 }

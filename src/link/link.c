@@ -359,5 +359,6 @@ void sl_link_stats(const struct sl_link *link, unsigned from, struct sl_link_sta
 	for (unsigned i = 0; i < link->n_flows; i++)
 		if (link->flows[i].from == from)
 			sl_count_sum(&stats->between, &link->flows[i].between);
+	stats->exists = units_of(link, from);
 	stats->gone = sl_load_acquire(&target->state) != SIDE_UP;
 }

@@ -186,7 +186,7 @@ static int pass_csum(struct sl_fit *fit, uint32_t in_at, struct sl_offload *offl
 	uint16_t sum;
 	int ret;
 
-	if (field + 2 > len || field + 2 > SL_HEADERS_MAX)
+	if (field + 2 > len || field + 2 >= SL_HEADERS_MAX)
 		return -EINVAL;
 	sl_ring_room(fit->out, &to);
 	buffer = buffer_of(fit, to);

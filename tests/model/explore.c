@@ -32,6 +32,7 @@ struct step {
 	int16_t reads_from; /* its thread */
 	int16_t order;	    /* place in modification order, of a load that of its store */
 	int16_t clock;	    /* how many of the other thread's operations happened before */
+	int16_t floor;	    /* the same, for what indices and recall alone order */
 };
 
 struct edge {
@@ -220,9 +221,21 @@ static bool fences_have_an_order(const struct execution *x)
 
 #define SAY_MAX 256
 
-static bool unordered(const struct execution *x, int thread, int a, int b)
+/* An access of the producer and one of the consumer, not ordered, one of them a write. */
+static void say_unordered(const struct execution *x, int place, int p, int c, char *say)
 {
-	return !before(x, thread, a, b) && !before(x, !thread, b, a);
+	const struct op *a = op_of(x, PRODUCER, p), *b = op_of(x, CONSUMER, c);
+	const struct op *read = a->kind == READ ? a : b, *write = a->kind == READ ? b : a;
+	int len = snprintf(say, SAY_MAX, "%s: nothing orders P%d and C%d: ", model_place(place), p, c);
+
+	if (read->kind != READ)
+		snprintf(say + len, SAY_MAX - (size_t)len, "either write may be the last");
+	else if (read->value == write->value)
+		snprintf(say + len, SAY_MAX - (size_t)len, "what was there before %d may be read",
+			 write->value);
+	else
+		snprintf(say + len, SAY_MAX - (size_t)len, "%d may be read, not %d", write->value,
+			 read->value);
 }
 
 static bool plain_pairs_ordered(const struct execution *x, int place, char *say)
@@ -231,17 +244,13 @@ static bool plain_pairs_ordered(const struct execution *x, int place, char *say)
 
 	for (int i = 0; i < a->count; i++)
 		for (int k = 0; k < b->count; k++) {
-			const struct op *p = op_of(x, 0, a->at[i]), *c = op_of(x, 1, b->at[k]);
+			int p = a->at[i], c = b->at[k];
 
-			if (p->kind == READ && c->kind == READ)
+			if (op_of(x, 0, p)->kind == READ && op_of(x, 1, c)->kind == READ)
 				continue;
-			if (!unordered(x, 0, a->at[i], b->at[k]))
+			if (before(x, PRODUCER, p, c) || before(x, CONSUMER, c, p))
 				continue;
-			snprintf(say, SAY_MAX,
-				 "%s: producer's step %d (%s %d) and consumer's step %d (%s %d) "
-				 "are not ordered",
-				 model_place(place), a->at[i], p->kind == READ ? "reads" : "writes",
-				 p->value, b->at[k], c->kind == READ ? "reads" : "writes", c->value);
+			say_unordered(x, place, p, c, say);
 			return false;
 		}
 	return true;
@@ -296,11 +305,11 @@ static bool properties_hold(const struct execution *x, char *say)
 			return false;
 	for (int t = 0; t < THREADS; t++) {
 		static const char *const what[] = {
-			"", "sleeps for ever, the other has finished or sleeps too",
+			"", "sleeps for ever, the other has finished, sleeps or polls in vain",
 			"sees an index that cannot be: the ring counts as broken",
 			"takes fresh packets for recalled ones"};
 
-		if (x->path[t]->ending == DONE)
+		if (x->path[t]->ending == DONE || x->path[t]->ending == POLLS)
 			continue;
 		snprintf(say, SAY_MAX, "the %s %s", name[t], what[x->path[t]->ending]);
 		return false;
@@ -433,8 +442,10 @@ static bool fits_own_accesses(const struct execution *x, int t, int at, int orde
 	return true;
 }
 
-static void choose_order(struct execution *x, int place, int a, int b);
+static void choose_order(struct execution *x, int place, int done, const int from[THREADS]);
 static void choose_reads(struct execution *x, int n, bool flags);
+
+static const int start[THREADS];
 
 /*
  * Indices and recall come before the flags. What the flags add makes happens-before
@@ -445,7 +456,43 @@ static bool indices_allowed(struct execution *x)
 	for (int n = x->index_loads; n < x->loads; n++)
 		x->step[x->load[n][0]][x->load[n][1]].reads = -1;
 	memset(x->taken_by, -1, sizeof(x->taken_by));
-	return happens_before(x, false) && coherent(x, PRODUCER_SLEEP);
+	if (!happens_before(x, false) || !coherent(x, PRODUCER_SLEEP))
+		return false;
+	for (int t = 0; t < THREADS; t++)
+		for (int i = 0; i < x->path[t]->count; i++)
+			x->step[t][i].floor = x->step[t][i].clock;
+	return true;
+}
+
+/* By what the indices order alone: does operation @a of @thread happen before @b of the other? */
+static bool surely_before(const struct execution *x, int thread, int a, int b)
+{
+	return x->step[!thread][b].floor > a;
+}
+
+/* May this load read at @order of the flag's modification order? */
+static bool fits_indices(const struct execution *x, int t, int at, int order)
+{
+	const struct list *list = &x->path[!t]->on[op_of(x, t, at)->place];
+
+	for (int i = 0; i < list->count; i++) {
+		int other = list->at[i];
+
+		if (op_of(x, !t, other)->kind != STORE)
+			continue;
+		if (surely_before(x, !t, other, at) && x->step[!t][other].order > order)
+			return false;
+		if (surely_before(x, t, at, other) && x->step[!t][other].order <= order)
+			return false;
+	}
+	return true;
+}
+
+static void set_reads(struct step *step, int reads, int from, int order)
+{
+	step->reads = (int16_t)reads;
+	step->reads_from = (int16_t)from;
+	step->order = (int16_t)order;
 }
 
 static void after_reads(struct execution *x, int n, bool flags)
@@ -455,7 +502,7 @@ static void after_reads(struct execution *x, int n, bool flags)
 	else if (flags)
 		choose_wakeups(x, PRODUCER, 0, -1);
 	else if (indices_allowed(x))
-		choose_order(x, PRODUCER_SLEEP, 0, 0);
+		choose_order(x, PRODUCER_SLEEP, 0, start);
 }
 
 static void after_order(struct execution *x, int place)
@@ -465,7 +512,7 @@ static void after_order(struct execution *x, int place)
 	else if (place == ATOMICS)
 		after_reads(x, x->index_loads, true);
 	else
-		choose_order(x, place, 0, 0);
+		choose_order(x, place, 0, start);
 }
 
 static void choose_reads(struct execution *x, int n, bool flags)
@@ -480,46 +527,73 @@ static void choose_reads(struct execution *x, int n, bool flags)
 			int16_t order = x->step[from][list->at[i]].order;
 
 			if (op->kind != STORE || op->value != op_of(x, t, at)->value ||
-			    !fits_own_accesses(x, t, at, order))
+			    !fits_own_accesses(x, t, at, order) ||
+			    (flags && !fits_indices(x, t, at, order)))
 				continue;
-			x->step[t][at] = (struct step){list->at[i], (int16_t)from, order, 0};
+			set_reads(&x->step[t][at], list->at[i], from, order);
 			after_reads(x, n + 1, flags);
 		}
 	}
-	if (op_of(x, t, at)->value == 0 && fits_own_accesses(x, t, at, 0)) {
-		x->step[t][at] = (struct step){-1, 0, 0, 0};
+	if (op_of(x, t, at)->value == 0 && fits_own_accesses(x, t, at, 0) &&
+	    (!flags || fits_indices(x, t, at, 0))) {
+		set_reads(&x->step[t][at], -1, 0, 0);
 		after_reads(x, n + 1, flags);
 	}
 }
 
-static void choose_order(struct execution *x, int place, int a, int b)
+/* The first store of @list at or behind @n. */
+static int next_store(const struct path *path, const struct list *list, int n)
 {
-	const struct list *one = &x->path[0]->on[place], *two = &x->path[1]->on[place];
-	int16_t next;
+	while (n < list->count && path->ops[list->at[n]].kind != STORE)
+		n++;
+	return n;
+}
 
-	while (a < one->count && op_of(x, 0, one->at[a])->kind != STORE)
-		a++;
-	while (b < two->count && op_of(x, 1, two->at[b])->kind != STORE)
-		b++;
+/* Merge the two threads' stores to a place in every way that the indices allow. */
+static void choose_order(struct execution *x, int place, int done, const int from[THREADS])
+{
+	const struct list *list[THREADS] = {&x->path[0]->on[place], &x->path[1]->on[place]};
+	int n[THREADS] = {next_store(x->path[0], list[0], from[0]),
+			  next_store(x->path[1], list[1], from[1])};
+	bool more[THREADS] = {n[0] < list[0]->count, n[1] < list[1]->count};
+
 	if (x->over)
 		return;
-	if (a == one->count && b == two->count) {
+	if (!more[0] && !more[1])
 		after_order(x, place + 1);
-		return;
+	for (int t = 0; t < THREADS; t++) {
+		int next[THREADS] = {n[0], n[1]};
+
+		if (!more[t] || (more[!t] && place >= PRODUCER_SLEEP &&
+				 surely_before(x, !t, list[!t]->at[n[!t]], list[t]->at[n[t]])))
+			continue;
+		x->step[t][list[t]->at[n[t]]].order = (int16_t)(done + 1);
+		next[t]++;
+		choose_order(x, place, done + 1, next);
 	}
-	next = 1;
-	for (int i = 0; i < a; i++)
-		next += op_of(x, 0, one->at[i])->kind == STORE;
-	for (int i = 0; i < b; i++)
-		next += op_of(x, 1, two->at[i])->kind == STORE;
-	if (a < one->count) {
-		x->step[0][one->at[a]].order = next;
-		choose_order(x, place, a + 1, b);
-	}
-	if (b < two->count) {
-		x->step[1][two->at[b]].order = next;
-		choose_order(x, place, a, b + 1);
-	}
+}
+
+static uint8_t last_value(const struct path *path, int place, enum kind kind)
+{
+	uint8_t value = 0;
+
+	for (int i = 0; i < path->on[place].count; i++)
+		if (path->ops[path->on[place].at[i]].kind == kind)
+			value = path->ops[path->on[place].at[i]].value;
+	return value;
+}
+
+/*
+ * Who polls sees the last value in the end (7.17.3 p16), so it polls in vain only
+ * when it did, and when the other side sleeps.
+ */
+static bool polls_in_vain(const struct path *poller, const struct path *other)
+{
+	for (int place = END; place <= RECALL; place++)
+		if (other->stores[place] &&
+		    last_value(poller, place, LOAD) != last_value(other, place, STORE))
+			return false;
+	return other->ending == ASLEEP;
 }
 
 /* Is there a store for every value that was assumed, a signal for every wait? */
@@ -529,6 +603,9 @@ static bool fit(const struct path *p, const struct path *c)
 		if ((p->loads[place] | c->loads[place]) &
 		    ~(p->stores[place] | c->stores[place] | 1))
 			return false;
+	if ((p->ending == POLLS && !polls_in_vain(p, c)) ||
+	    (c->ending == POLLS && !polls_in_vain(c, p)))
+		return false;
 	return p->waits.count <= c->signals.count && c->waits.count <= p->signals.count;
 }
 
@@ -555,7 +632,7 @@ static void explore_pair(const struct path *p, const struct path *c, bool stop,
 	x.index_loads = x.loads;
 	add_loads(&x, true);
 	result->pairs++;
-	choose_order(&x, 0, 0, 0);
+	choose_order(&x, 0, 0, start);
 }
 
 void explore(const struct paths paths[THREADS], bool stop, struct result *result)

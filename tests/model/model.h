@@ -40,7 +40,8 @@ struct op {
 #define OPS_MAX	  192
 #define LIST_MAX  48
 
-enum ending { DONE, ASLEEP, BROKEN, WRONG };
+/* POLLS: looks again and again, has seen all there is, and finds nothing to do. */
+enum ending { DONE, ASLEEP, BROKEN, WRONG, POLLS };
 
 struct list {
 	uint8_t count;

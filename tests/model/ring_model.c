@@ -29,10 +29,13 @@ struct scenario {
 };
 
 static const struct scenario scenarios[] = {
+	{"ring of 2, 3 packets", 2, 3, 1, false, false, false, 0},
+	{"consumer sleeps, ring of 2, 2 packets", 2, 2, 1, false, false, true, 0, 2},
+	{"producer sleeps, ring of 2, 3 packets", 2, 3, 1, false, true, false, 0, 2},
 	{"ring of 2, 5 packets, in order", 2, 5, 2, false, false, false, 0},
 	{"ring of 2, 5 packets, out of order", 2, 5, 2, true, false, false, 0},
-	{"ring of 4, 6 packets in bursts of 3", 4, 6, 3, false, false, false, 0},
-	{"ring of 4, 6 packets in bursts of 3, out of order", 4, 6, 3, true, false, false, 0},
+	{"ring of 4, 9 packets in bursts of 3", 4, 9, 3, false, false, false, 0},
+	{"ring of 4, 9 packets in bursts of 3, out of order", 4, 9, 3, true, false, false, 0},
 	{"consumer sleeps, ring of 2, 3 packets", 2, 3, 1, false, false, true, 0, 4},
 	{"producer sleeps, ring of 2, 4 packets", 2, 4, 2, false, true, false, 0, 4},
 	{"both sleep, ring of 2, 3 packets", 2, 3, 2, false, true, true, 0, 3},
@@ -40,24 +43,26 @@ static const struct scenario scenarios[] = {
 	{"recall after 2 of 4 packets, out of order", 2, 4, 2, true, false, false, 2},
 	{"recall after 1 of 2 packets, consumer sleeps", 2, 2, 1, false, false, true, 1, 3},
 	{"recall after 1 of 2 packets, producer sleeps", 2, 2, 1, false, true, false, 1, 3},
-	{"recall after 1 of 2 packets, both sleep", 2, 2, 1, false, true, true, 1, 1},
+	{"recall after 1 packet, both sleep", 2, 1, 1, false, true, true, 1, 2},
 };
 
-/* One order taken away, by the place and the kind of the access or the function of the fence. */
+/* One order taken away, by the place and the kind of the access, or a fence by its function. */
 struct mutation {
 	const char *name;
 	enum kind kind;
-	int place;
+	int place, thread;
 	const char *function;
 };
 
 static const struct mutation mutations[] = {
-	{"the store of end is not release", STORE, END, NULL},
-	{"the store of begin is not release", STORE, BEGIN, NULL},
-	{"the load of end is not acquire", LOAD, END, NULL},
-	{"the load of begin is not acquire", LOAD, BEGIN, NULL},
-	{"the sleeper has no fence", FENCE, 0, "stay_awake"},
-	{"the waker has no fence", FENCE, 0, "wake"},
+	{"the store of end is not release", STORE, END, PRODUCER, NULL},
+	{"the store of begin is not release", STORE, BEGIN, CONSUMER, NULL},
+	{"the load of end is not acquire", LOAD, END, CONSUMER, NULL},
+	{"the load of begin is not acquire", LOAD, BEGIN, PRODUCER, NULL},
+	{"the sleeping consumer has no fence", FENCE, 0, CONSUMER, "stay_awake"},
+	{"the sleeping producer has no fence", FENCE, 0, PRODUCER, "stay_awake"},
+	{"who wakes the consumer has no fence", FENCE, 0, PRODUCER, "wake"},
+	{"who wakes the producer has no fence", FENCE, 0, CONSUMER, "wake"},
 };
 
 /*
@@ -152,7 +157,7 @@ static bool mutated(enum kind kind, int place, const char *function)
 {
 	const struct mutation *m = rec.mutation;
 
-	if (!m || m->kind != kind || m->place != place ||
+	if (!m || m->kind != kind || m->place != place || m->thread != rec.thread ||
 	    (m->function && strcmp(m->function, function) != 0))
 		return false;
 	rec.hit = true;
@@ -257,6 +262,8 @@ static int buffer_of(uint32_t n)
 /* Nothing to do: sleep, or poll again (which is left out). */
 static void rest(struct sl_ring *ring, bool sleeps)
 {
+	if (!sleeps && choose(2))
+		end_path(POLLS);
 	if (!sleeps)
 		longjmp(rec.out, PRUNED);
 	if (rec.thread == PRODUCER ? !sl_ring_producer_sleep(ring) : !sl_ring_consumer_sleep(ring))
