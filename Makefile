@@ -12,7 +12,7 @@ all: $(BUILD)/build.ninja ## build the library and the command into build/releas
 
 $(BUILD)/build.ninja:
 	@echo "configuring $(BUILD)"
-	@$(MESON) setup $(BUILD) --prefix='$(PREFIX)'
+	@$(MESON) setup $(BUILD) -Dtests=false --prefix='$(PREFIX)' >/dev/null
 
 run: ## install what is missing (Debian), build, and link two sites on this machine
 	@scripts/deps.sh run

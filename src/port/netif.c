@@ -118,6 +118,16 @@ int netif_get(const struct netif *nif, struct netif_state *state)
 	return 0;
 }
 
+/* An unprivileged child may use an interface that was set up for it, but not touch it. */
+static bool is_so(struct rtnl_link *link, unsigned mtu, const uint8_t *mac)
+{
+	const struct nl_addr *now = rtnl_link_get_addr(link);
+
+	return rtnl_link_get_flags(link) & IFF_UP && (!mtu || rtnl_link_get_mtu(link) == mtu) &&
+	       (!mac || (now && nl_addr_get_len(now) == 6 &&
+			 !memcmp(nl_addr_get_binary_addr(now), mac, 6)));
+}
+
 static int change(const struct netif *nif, struct rtnl_link *link, unsigned mtu, const uint8_t *mac)
 {
 	struct rtnl_link *wanted = rtnl_link_alloc();
@@ -144,7 +154,7 @@ int netif_set(const struct netif *nif, unsigned mtu, const uint8_t *mac)
 
 	if (ret)
 		return sl_fail(-ret, "interface %s is not there", nif->name);
-	ret = change(nif, link, mtu, mac);
+	ret = is_so(link, mtu, mac) ? 0 : change(nif, link, mtu, mac);
 	rtnl_link_put(link);
 	if (ret)
 		return sl_fail(errno_of(ret), "cannot set up interface %s: %s", nif->name,

@@ -47,8 +47,8 @@ struct edges {
 struct execution {
 	const struct path *path[THREADS];
 	struct step step[THREADS][OPS_MAX];
-	int16_t load[THREADS * OPS_MAX][2]; /* thread, operation */
-	int loads, index_loads; /* those of the flags come last */
+	int16_t load[THREADS * OPS_MAX][2];  /* thread, operation */
+	int loads, index_loads;		     /* those of the flags come last */
 	int16_t taken_by[THREADS][LIST_MAX]; /* waiter, signal of the other: wait, -1: none */
 	bool stop, over;
 	struct result *result;
@@ -226,7 +226,8 @@ static void say_unordered(const struct execution *x, int place, int p, int c, ch
 {
 	const struct op *a = op_of(x, PRODUCER, p), *b = op_of(x, CONSUMER, c);
 	const struct op *read = a->kind == READ ? a : b, *write = a->kind == READ ? b : a;
-	int len = snprintf(say, SAY_MAX, "%s: nothing orders P%d and C%d: ", model_place(place), p, c);
+	int len = snprintf(say, SAY_MAX, "%s: nothing orders P%d and C%d: ", model_place(place), p,
+			   c);
 
 	if (read->kind != READ)
 		snprintf(say + len, SAY_MAX - (size_t)len, "either write may be the last");
@@ -323,8 +324,14 @@ static bool properties_hold(const struct execution *x, char *say)
 
 static void print_op(FILE *out, const struct execution *x, int t, int at)
 {
-	static const char *const kinds[] = {"load", "store", "fence seq_cst", "signal eventfd",
-					    "woken by eventfd", "ASLEEP on eventfd", "read", "write"};
+	static const char *const kinds[] = {"load",
+					    "store",
+					    "fence seq_cst",
+					    "signal eventfd",
+					    "woken by eventfd",
+					    "ASLEEP on eventfd",
+					    "read",
+					    "write"};
 	const struct op *op = op_of(x, t, at);
 	const struct step *step = &x->step[t][at];
 
@@ -333,7 +340,7 @@ static void print_op(FILE *out, const struct execution *x, int t, int at)
 		fprintf(out, " %-14s = %d", model_place(op->place), op->value);
 	if (op->kind == LOAD || op->kind == STORE)
 		fprintf(out, "  %s",
-			!op->ordered	     ? "relaxed"
+			!op->ordered	   ? "relaxed"
 			: op->kind == LOAD ? "acquire"
 					   : "release");
 	if (op->kind == LOAD && step->reads >= 0)

@@ -10,7 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PRODUCER, CONSUMER, THREADS };
+enum {
+	PRODUCER,
+	CONSUMER,
+	THREADS
+};
 
 enum {
 	/* Atomic places. The first writer is in brackets; the flags have two. */
@@ -26,7 +30,16 @@ enum {
 	PLACES = BUFFER + 4,
 };
 
-enum kind { LOAD, STORE, FENCE, SIGNAL, WAIT, BLOCK, READ, WRITE };
+enum kind {
+	LOAD,
+	STORE,
+	FENCE,
+	SIGNAL,
+	WAIT,
+	BLOCK,
+	READ,
+	WRITE
+};
 
 struct op {
 	enum kind kind;
@@ -41,7 +54,13 @@ struct op {
 #define LIST_MAX  48
 
 /* POLLS: looks again and again, has seen all there is, and finds nothing to do. */
-enum ending { DONE, ASLEEP, BROKEN, WRONG, POLLS };
+enum ending {
+	DONE,
+	ASLEEP,
+	BROKEN,
+	WRONG,
+	POLLS
+};
 
 struct list {
 	uint8_t count;

@@ -22,10 +22,10 @@
 struct scenario {
 	const char *name;
 	uint32_t size, packets, burst;
-	bool reverse;		    /* the consumer finishes what it took last first */
+	bool reverse; /* the consumer finishes what it took last first */
 	bool producer_sleeps, consumer_sleeps;
-	uint32_t recall_after;	    /* packets posted before a recall, 0: no recall */
-	uint32_t wakeups;	    /* of a thread at most */
+	uint32_t recall_after; /* packets posted before a recall, 0: no recall */
+	uint32_t wakeups;      /* of a thread at most */
 };
 
 static const struct scenario scenarios[] = {
@@ -69,7 +69,10 @@ static const struct mutation mutations[] = {
  * The recorder.
  */
 
-enum { RECORDED = 1, PRUNED };
+enum {
+	RECORDED = 1,
+	PRUNED
+};
 
 static struct {
 	const struct scenario *scenario;
@@ -87,8 +90,9 @@ static struct {
 const char *model_place(int place)
 {
 	static const char *const names[] = {
-		"end",	 "begin",   "recall",  "producer.need", "consumer.need", "slot 0",  "slot 1",
-		"slot 2", "slot 3", "buffer 0", "buffer 1",	 "buffer 2",	  "buffer 3"};
+		"end",	    "begin",	"recall",  "producer.need", "consumer.need",
+		"slot 0",   "slot 1",	"slot 2",  "slot 3",	    "buffer 0",
+		"buffer 1", "buffer 2", "buffer 3"};
 
 	return names[place];
 }
@@ -168,12 +172,12 @@ static int place_of(const uint32_t *p)
 {
 	const struct ring *r = rec.ring;
 
-	return p == &r->producer.index		? END
-	       : p == &r->consumer.index	? BEGIN
-	       : p == &r->producer.recall	? RECALL
+	return p == &r->producer.index	       ? END
+	       : p == &r->consumer.index       ? BEGIN
+	       : p == &r->producer.recall      ? RECALL
 	       : p == &r->producer.need_wakeup ? PRODUCER_SLEEP
 	       : p == &r->consumer.need_wakeup ? CONSUMER_SLEEP
-						: ATOMICS;
+					       : ATOMICS;
 }
 
 /* What a load might read. Coherence: of stores in order, never one older than it did. */
@@ -262,7 +266,9 @@ static int buffer_of(uint32_t n)
 /* Nothing to do: sleep, or poll again (which is left out). */
 static void rest(struct sl_ring *ring, bool sleeps)
 {
-	if (!sleeps && choose(2))
+	const struct ring *r = ring_of(ring);
+
+	if (!sleeps && (rec.thread == PRODUCER || r->c.end == r->c.next) && choose(2))
 		end_path(POLLS);
 	if (!sleeps)
 		longjmp(rec.out, PRUNED);
