@@ -162,7 +162,8 @@ static uint32_t recall(struct stress *s)
 static uint32_t post_some(struct stress *s, uint32_t sent, uint64_t *seed)
 {
 	uint32_t at, room = sl_ring_room(s->ring, &at);
-	uint32_t count = sl_min(sl_min(room, s->packets - sent), 1 + random_below(seed, 40));
+	uint32_t burst = 1 + random_below(seed, 40);
+	uint32_t count = sl_min(sl_min(room, s->packets - sent), burst);
 
 	for (uint32_t n = 0; n < count; n++)
 		fill(s, at + n, sent + n);
