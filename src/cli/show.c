@@ -44,6 +44,15 @@ static struct rates rates_of(const struct sl_link_stats *now, const struct sl_li
  * JSON.
  */
 
+/* A number with as many decimals as mean something. */
+static json_object *decimal(double n, int decimals)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%.*f", decimals, n);
+	return json_object_new_double_s(n, text);
+}
+
 static json_object *drops_json(const struct sl_link_stats *s)
 {
 	json_object *drops = json_object_new_object();
@@ -64,8 +73,8 @@ static json_object *direction_json(const struct show *show, unsigned from,
 	json_object_object_add(d, "to", json_object_new_string(show->names[!from]));
 	json_object_object_add(d, "packets", json_object_new_uint64(s->out.packets));
 	json_object_object_add(d, "bytes", json_object_new_uint64(s->out.bytes));
-	json_object_object_add(d, "pps", json_object_new_double(rates.pps));
-	json_object_object_add(d, "bps", json_object_new_double(rates.bps));
+	json_object_object_add(d, "pps", decimal(rates.pps, 1));
+	json_object_object_add(d, "bps", decimal(rates.bps, 0));
 	json_object_object_add(d, "cut", json_object_new_uint64(s->between.cut));
 	json_object_object_add(
 		d, "copied",
@@ -85,8 +94,8 @@ static void print_json(const struct show *show, const struct sl_link_stats now[2
 		if (now[from].exists)
 			json_object_array_add(directions,
 					      direction_json(show, from, &now[from], rates[from]));
-	json_object_object_add(o, "time", json_object_new_double(time));
-	json_object_object_add(o, "interval", json_object_new_double(interval));
+	json_object_object_add(o, "time", decimal(time, 6));
+	json_object_object_add(o, "interval", decimal(interval, 6));
 	json_object_object_add(o, "final", json_object_new_boolean(final));
 	json_object_object_add(o, "directions", directions);
 	printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |

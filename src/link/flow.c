@@ -253,7 +253,7 @@ int flow_tx(struct flow *flow, uint64_t now_ns)
 		did = sl_fit_step(flow->fit, &flow->between);
 	did += send(flow);
 	if (flow->fit)
-		did += sl_fit_step(flow->fit, &flow->between);
+		sl_fit_flush(flow->fit, &flow->between);
 	flow->tx_blocked = !did && sl_ring_ready(flow->out, &at);
 	if (flow->shared && did)
 		sl_ring_wake_producer(flow->ring);

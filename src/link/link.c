@@ -53,6 +53,7 @@ static int open_side(struct sl_link *link, unsigned i)
 	if (!side->info.queues || side->info.queues > QUEUES_MAX)
 		return sl_fail(EINVAL, "%s: has %u queues: 1 to %d are allowed",
 			       side->port->ops->kind, side->info.queues, QUEUES_MAX);
+	side->queues = side->info.queues;
 	side->generation = side->info.generation;
 	side->state = side->info.attached ? SIDE_UP : SIDE_STOPPED;
 	return 0;
@@ -141,7 +142,7 @@ static int make_flow(struct sl_link *link, unsigned from, unsigned rxq, unsigned
 		     unsigned all_units, bool copy)
 {
 	struct flow *flow = &link->flows[link->n_flows];
-	unsigned units = units_of(link, from), unit = first_unit + rxq % units;
+	unsigned units = link->units[from], unit = first_unit + rxq % units;
 	int ret;
 
 	*flow = (struct flow){
@@ -166,9 +167,11 @@ static int make_flow(struct sl_link *link, unsigned from, unsigned rxq, unsigned
 
 static int make_flows(struct sl_link *link)
 {
-	unsigned units[2] = {units_of(link, 0), units_of(link, 1)};
+	const unsigned *units = link->units;
 	int ret = 0;
 
+	link->units[0] = units_of(link, 0);
+	link->units[1] = units_of(link, 1);
 	link->flows = calloc(2 * QUEUES_MAX, sizeof(*link->flows));
 	if (!link->flows)
 		return sl_fail(ENOMEM, "no memory for a link");
@@ -350,15 +353,15 @@ void sl_link_stats(const struct sl_link *link, unsigned from, struct sl_link_sta
 	struct sl_counters in = {0}, out = {0};
 
 	memset(stats, 0, sizeof(*stats));
-	for (unsigned q = 0; q < source->info.queues; q++)
+	for (unsigned q = 0; q < source->queues; q++)
 		source->port->ops->stats(source->port, q, &in);
-	for (unsigned q = 0; q < target->info.queues; q++)
+	for (unsigned q = 0; q < target->queues; q++)
 		target->port->ops->stats(target->port, q, &out);
 	stats->in = in.rx;
 	stats->out = out.tx;
 	for (unsigned i = 0; i < link->n_flows; i++)
 		if (link->flows[i].from == from)
 			sl_count_sum(&stats->between, &link->flows[i].between);
-	stats->exists = units_of(link, from);
+	stats->exists = link->units[from];
 	stats->gone = sl_load_acquire(&target->state) != SIDE_UP;
 }

@@ -35,6 +35,7 @@ struct side {
 	uint32_t epoch;		 /* counts how often it went away */
 	uint32_t noticed;	 /* endpoints that know of this epoch */
 	uint32_t endpoints;
+	unsigned queues;
 	uint32_t delivered;   /* flows of this side that ended and are delivered */
 	pthread_mutex_t lock; /* info */
 	struct sl_port_info info;
@@ -91,6 +92,7 @@ struct sl_link {
 	struct side sides[2];
 	unsigned n_lanes;
 	struct lane lanes[LANES_MAX];
+	unsigned units[2]; /* of each direction: see units_of() */
 	unsigned n_flows;
 	struct flow *flows;
 	uint32_t ended; /* config.ended was called */

@@ -35,8 +35,10 @@ void side_gone(struct side *side, struct sl_link *link, const char *why)
 void endpoint_notice(struct endpoint *endpoint, struct sl_link *link, struct sl_worker *worker)
 {
 	struct side *side = endpoint->side;
-	uint32_t state = sl_load_acquire(&side->state);
+	/* The epoch first: a state that is read after it is never from before it, so that no
+	 * endpoint is counted twice for one going away. */
 	uint32_t epoch = sl_load_acquire(&side->epoch);
+	uint32_t state = sl_load_acquire(&side->state);
 
 	if (state == SIDE_UP) {
 		if (!endpoint->dead)
@@ -76,7 +78,7 @@ static void look(struct side *side, struct sl_link *link)
 	side->info = info;
 	pthread_mutex_unlock(&side->lock);
 	sl_store_release(&side->generation, info.generation);
-	if (side->state != SIDE_STOPPED || !info.attached)
+	if (sl_load_relaxed(&side->state) != SIDE_STOPPED || !info.attached)
 		return;
 	sl_log(&link->log, SL_LOG_WARN, "port %s is back", kind_of(side));
 	sl_store_release(&side->state, SIDE_UP);

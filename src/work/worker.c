@@ -218,12 +218,14 @@ static void adapt(struct sl_worker *w, uint64_t slept_ns)
 		w->spin_ns = w->spin_ns > SPIN_MIN_NS ? w->spin_ns / 2 : 0;
 }
 
-/* A round. Returns 1 to go on at once, 0 when all is armed, or a negative errno. */
-static int turn(struct sl_worker *w, bool poll)
+/* A round. @told: epoll was asked just now. Returns 1 to go on at once, 0 when all is
+ * armed, or a negative errno. */
+static int turn(struct sl_worker *w, bool told)
 {
-	bool ask = !poll || w->stats.rounds % SPIN_ROUNDS == 0;
-	int ret = ask ? collect(w, 0) : 0;
 	uint64_t now = sl_now_ns();
+	bool poll = spins(w, now) && !told;
+	bool ask = !told && (!poll || w->stats.rounds % SPIN_ROUNDS == 0);
+	int ret = ask ? collect(w, 0) : 0;
 
 	if (ret < 0)
 		return ret;
@@ -238,24 +240,25 @@ static int turn(struct sl_worker *w, bool poll)
 
 int sl_worker_step(struct sl_worker *w)
 {
-	bool poll = w->poll != SL_POLL_OFF && spins(w, sl_now_ns());
-
-	return turn(w, poll);
+	return turn(w, false);
 }
 
 int sl_worker_run(struct sl_worker *w)
 {
+	bool told = false;
 	int ret = 0;
 
 	while (!sl_load_acquire(&w->stopping) && ret >= 0) {
 		uint64_t slept_at;
 
-		ret = sl_worker_step(w);
+		ret = turn(w, told);
+		told = false;
 		if (ret)
 			continue;
 		slept_at = sl_now_ns();
 		sl_count_add(&w->stats.sleeps, 1);
 		ret = collect(w, -1);
+		told = true;
 		adapt(w, sl_now_ns() - slept_at);
 	}
 	sl_store_release(&w->stopping, 0);

@@ -346,19 +346,19 @@ static void run(uint32_t size, uint32_t packets)
 static void test_stress_ring_of_2(void **state)
 {
 	(void)state;
-	run(2, 30000);
+	run(2, 50000);
 }
 
 static void test_stress_ring_of_16(void **state)
 {
 	(void)state;
-	run(16, 200000);
+	run(16, 300000);
 }
 
 static void test_stress_ring_of_256(void **state)
 {
 	(void)state;
-	run(256, 600000);
+	run(256, 1200000);
 }
 
 int main(void)
