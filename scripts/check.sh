@@ -32,7 +32,7 @@ build() { # NAME COMPILER MESON-OPTION...
     echo "==> $name: building"
     mkdir -p build
     rm -rf "$dir.failed" "$dir/meson-logs/testlog.json" "$dir/sanitizer"
-    if configure "$dir" "$@" >"$dir.log" 2>&1 && ninja -C "$dir" -j "$jobs" >"$dir.log" 2>&1; then
+    if configure "$dir" "$@" >"$dir.log" 2>&1 && ninja -C "$dir" -j "$jobs" --quiet >"$dir.log" 2>&1; then
         echo "==> $name: built in $((SECONDS - start)) s"
         return
     fi

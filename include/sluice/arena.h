@@ -33,13 +33,26 @@ struct sl_arena;
  */
 int sl_arena_create(size_t len, uint16_t id, struct sl_arena **out);
 
-/** sl_arena_release() - unmap an arena; NULL is allowed */
+/**
+ * sl_arena_release() - unmap an arena
+ * @arena: NULL is allowed; nothing points into it any more
+ */
 void sl_arena_release(struct sl_arena *arena);
 
-/** sl_arena_region() - the memory of an arena; valid until its release */
+/**
+ * sl_arena_region() - the memory of an arena
+ * @arena: whose
+ *
+ * Return: its region, the arena's own, valid until its release.
+ */
 const struct sl_region *sl_arena_region(const struct sl_arena *arena);
 
-/** sl_arena_pages() - which pages an arena got */
+/**
+ * sl_arena_pages() - which pages an arena got
+ * @arena: whose
+ *
+ * Return: one of enum sl_pages.
+ */
 enum sl_pages sl_arena_pages(const struct sl_arena *arena);
 
 #ifdef __cplusplus

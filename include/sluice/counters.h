@@ -53,15 +53,25 @@ struct sl_counters {
 
 /**
  * sl_drop_name() - the name of a reason, as command and JSON print it
+ * @reason: SL_DROP_*
  *
  * Return: a static string such as "peer-gone"; NULL for no such reason.
  */
 const char *sl_drop_name(enum sl_drop reason);
 
-/** sl_count_sum() - add @more to @sum, field by field */
+/**
+ * sl_count_sum() - add up counters, field by field
+ * @sum:  the caller's own; grows
+ * @more: may be counted on by another thread meanwhile
+ */
 void sl_count_sum(struct sl_count *sum, const struct sl_count *more);
 
-/** sl_count_drops() - all drops of @count together */
+/**
+ * sl_count_drops() - all drops together
+ * @count: may be counted on by another thread meanwhile
+ *
+ * Return: packets lost, whatever the reason.
+ */
 uint64_t sl_count_drops(const struct sl_count *count);
 
 #ifdef __cplusplus

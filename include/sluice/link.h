@@ -74,7 +74,12 @@ struct sl_link_stats {
  */
 int sl_link_create(const struct sl_link_config *config, struct sl_link **out);
 
-/** sl_link_stats() - counters of the direction from port @from, 0 or 1; any thread */
+/**
+ * sl_link_stats() - the counters of one direction
+ * @link:  whose; may be called by any thread, also after sl_link_stop()
+ * @from:  the port the direction comes from, 0 or 1
+ * @stats: filled in
+ */
 void sl_link_stats(const struct sl_link *link, unsigned from, struct sl_link_stats *stats);
 
 /**

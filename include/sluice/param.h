@@ -68,26 +68,66 @@ struct sl_args;
 int sl_args_parse(const char *kind, const char *text, const struct sl_param *params,
 		  struct sl_args **out);
 
-/** sl_args_release() - free what sl_args_parse() made; NULL is allowed */
+/**
+ * sl_args_release() - free what sl_args_parse() made
+ * @args: NULL is allowed; texts it gave out are gone
+ */
 void sl_args_release(struct sl_args *args);
 
-/** sl_args_count() - how often a key was given */
+/**
+ * sl_args_count() - how often a key was given
+ * @args: the parsed list
+ * @key:  a name of its table
+ *
+ * Return: 0 or more; more than 1 only with SL_PARAM_MANY.
+ */
 unsigned sl_args_count(const struct sl_args *args, const char *key);
 
-/** sl_args_text() - the @n-th value of a key as it was written; NULL if not given */
+/**
+ * sl_args_text() - a value as it was written, escapes taken away
+ * @args: the parsed list
+ * @key:  a name of its table
+ * @n:    which of several, from 0
+ *
+ * Return: the list's own string, valid until its release; NULL if not given.
+ */
 const char *sl_args_text(const struct sl_args *args, const char *key, unsigned n);
 
-/** sl_args_uint() - the value of a UINT or RATE key, @otherwise if not given */
+/**
+ * sl_args_uint() - the value of a UINT or RATE key
+ * @args:      the parsed list
+ * @key:       a name of its table
+ * @otherwise: the default
+ *
+ * Return: the first value given, in min to max of the table (0 for a rate of "max"),
+ * or @otherwise.
+ */
 uint64_t sl_args_uint(const struct sl_args *args, const char *key, uint64_t otherwise);
 
-/** sl_args_bool() - the value of a BOOL key, @otherwise if not given */
+/**
+ * sl_args_bool() - the value of a BOOL key
+ * @args:      the parsed list
+ * @key:       a name of its table
+ * @otherwise: the default
+ *
+ * Return: true for on, false for off, @otherwise if not given.
+ */
 bool sl_args_bool(const struct sl_args *args, const char *key, bool otherwise);
 
-/** sl_args_mac() - the value of a MAC key. Return: false if not given. */
+/**
+ * sl_args_mac() - the value of a MAC key
+ * @args: the parsed list
+ * @key:  a name of its table
+ * @mac:  filled in, in the order of transmission; untouched if not given
+ *
+ * Return: true if it was given.
+ */
 bool sl_args_mac(const struct sl_args *args, const char *key, uint8_t mac[6]);
 
 /**
  * sl_args_same() - do two argument lists of one table name the same thing?
+ * @a: a parsed list
+ * @b: another
  *
  * Return: true when the table has identity keys, at least one is given, and all
  * are equal.

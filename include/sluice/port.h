@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A port: a place where packets enter and leave.
- *
- * Each kind is one file and one row of the table in src/port/port.c; programs
- * may bring ports of their own by filling in struct sl_port_ops.
+ * A port: a place where packets enter and leave. Programs may bring their own.
  */
 #ifndef SLUICE_PORT_H
 #define SLUICE_PORT_H
@@ -72,9 +69,8 @@ struct sl_port {
 /**
  * struct sl_port_ops - a kind of port
  *
- * rx(), tx(), fd() and arm() of one queue: rx side and tx side may be called by
- * two threads, one each. control(), deadline() and stop() are called by one
- * thread. Negative errnos leave a reason. Optional ones may be NULL.
+ * For one queue, two threads may call: one rx() and arm(RX), one tx() and arm(TX).
+ * control(), deadline() and stop() are called by one. Negative errnos leave a reason.
  *
  * @size:       of this struct, so that it can grow
  * @kind:       "tap" in tap:name=t0
@@ -87,8 +83,7 @@ struct sl_port {
  *              NULL: it reads lent memory with the CPU
  * @region_del: the region goes; only after a recall; optional with region_add
  * @rx:         packets from the port: > 0 posted, 0 none, -ENODEV gone, -ENODATA ended for good
- * @tx:         packets to the port: > 0 taken or finished, 0 nothing moved, -ENODEV gone; never
- * blocks
+ * @tx:         packets to the port, never blocks: > 0 taken or finished, 0 none, -ENODEV gone
  * @fd:         pollable, or -1
  * @arm:        about to sleep, wanting SL_PORT_RX and/or SL_PORT_TX: the poll(2) events to
  *              wait for on fd(), or SL_PORT_READY. A TAP says "writable" with POLLOUT, an
@@ -122,7 +117,11 @@ struct sl_port_ops {
 	void (*close)(struct sl_port *p);
 };
 
-/** sl_port_kinds() - every kind this library has, NULL at the end */
+/**
+ * sl_port_kinds() - every kind this library has
+ *
+ * Return: a static list, NULL at the end.
+ */
 const struct sl_port_ops *const *sl_port_kinds(void);
 
 /**
@@ -138,6 +137,8 @@ int sl_port_open(const char *spec, const struct sl_log *log, struct sl_port **ou
 
 /**
  * sl_port_same() - do two specs name the same port?
+ * @a: "kind:key=value,..."
+ * @b: another
  *
  * Return: 1 or 0; -EINVAL when either is wrong.
  */

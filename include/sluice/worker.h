@@ -44,30 +44,51 @@ struct sl_worker_stats {
  */
 int sl_worker_create(enum sl_poll poll, struct sl_worker **out);
 
-/** sl_worker_release() - free a worker that nobody runs and whose links are released */
+/**
+ * sl_worker_release() - free a worker
+ * @worker: NULL is allowed; nobody runs it, and its links are released
+ */
 void sl_worker_release(struct sl_worker *worker);
 
 /**
- * sl_worker_fd() - readable when sl_worker_step() has something to do
+ * sl_worker_fd() - what to poll(2) between two steps
+ * @worker: whose
  *
- * Only meaningful after a step that returned 0.
+ * Return: a descriptor, the worker's own, readable when sl_worker_step() has
+ * something to do. Only meaningful after a step that returned 0.
  */
 int sl_worker_fd(const struct sl_worker *worker);
 
 /**
  * sl_worker_step() - one round; does not block
+ * @worker: one thread at a time steps or runs it
  *
- * Return: 1 when it should be called again at once; 0 when sl_worker_fd() tells.
+ * Return: 1 when it should be called again at once; 0 when sl_worker_fd() tells;
+ * what epoll_wait(2) returns, negative, which only a bug or a lack of memory causes.
  */
 int sl_worker_step(struct sl_worker *worker);
 
-/** sl_worker_run() - rounds and sleep until sl_worker_stop(); returns 0 or a negative errno */
+/**
+ * sl_worker_run() - rounds and sleep until sl_worker_stop()
+ * @worker: one thread at a time steps or runs it
+ *
+ * A stop that comes before the run ends it at once.
+ *
+ * Return: 0; a negative errno as sl_worker_step().
+ */
 int sl_worker_run(struct sl_worker *worker);
 
-/** sl_worker_stop() - end sl_worker_run(); any thread, and signal handlers */
+/**
+ * sl_worker_stop() - end sl_worker_run()
+ * @worker: whose; may be called by any thread, and in a signal handler
+ */
 void sl_worker_stop(struct sl_worker *worker);
 
-/** sl_worker_stats() - what it has done so far; any thread */
+/**
+ * sl_worker_stats() - what a worker has done so far
+ * @worker: whose; may be called by any thread
+ * @stats:  filled in
+ */
 void sl_worker_stats(const struct sl_worker *worker, struct sl_worker_stats *stats);
 
 #ifdef __cplusplus

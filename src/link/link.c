@@ -49,6 +49,9 @@ static int open_side(struct sl_link *link, unsigned i)
 	side->port = link->config.ports[i];
 	side->control.fd = -1;
 	pthread_mutex_init(&side->lock, NULL);
+	if (side->port->ops->size < sizeof(struct sl_port_ops))
+		return sl_fail(EINVAL, "%s: was built for an older libsluice",
+			       side->port->ops->kind);
 	side->port->ops->info(side->port, &side->info);
 	if (!side->info.queues || side->info.queues > QUEUES_MAX)
 		return sl_fail(EINVAL, "%s: has %u queues: 1 to %d are allowed",
