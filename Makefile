@@ -5,6 +5,9 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_TIME ?= 60
 BUILD = build/release
+# meson says a lot, and its errors on standard output too: show it only when it fails.
+SETUP = mkdir -p build && quietly() { "$$@" >build/configure.log || { cat build/configure.log; exit 1; }; } && \
+	quietly $(MESON) setup --prefix='$(PREFIX)' $(BUILD)
 
 all: $(BUILD)/build.ninja ## build the library and the command into build/release (the default)
 	@echo "building into $(BUILD)"
@@ -12,7 +15,7 @@ all: $(BUILD)/build.ninja ## build the library and the command into build/releas
 
 $(BUILD)/build.ninja:
 	@echo "configuring $(BUILD)"
-	@$(MESON) setup $(BUILD) -Dtests=false --prefix='$(PREFIX)' >/dev/null
+	@$(SETUP) -Dtests=false
 
 run: ## install what is missing (Debian), build, and link two sites on this machine
 	@scripts/deps.sh run
@@ -40,7 +43,7 @@ fmt: ## clang-format every .c and .h file in place
 
 install: all ## install under PREFIX (/usr/local), below DESTDIR when that is set
 	@echo "installing into $(DESTDIR)$(PREFIX)"
-	@$(MESON) setup --reconfigure $(BUILD) --prefix='$(PREFIX)' >/dev/null
+	@$(SETUP) --reconfigure
 	@DESTDIR='$(DESTDIR)' $(MESON) install -C $(BUILD) --quiet
 
 clean: ## remove build/

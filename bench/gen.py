@@ -13,7 +13,7 @@ from report import load, number, save, say, spread, table
 
 SLUICE = os.environ['SLUICE']
 QUICK = '--quick' in sys.argv
-ROUNDS = 3 if QUICK else 7
+ROUNDS = 3 if QUICK else 5
 COUNT = {1: 5_000_000, 2: 1_000_000} if QUICK else {1: 50_000_000, 2: 10_000_000}
 TIMEOUT = 60
 CG_COUNT = 50_000 if QUICK else 200_000

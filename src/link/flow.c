@@ -108,6 +108,7 @@ int flow_fit(struct flow *flow)
 	flow_unfit(flow);
 	flow->fit = fit;
 	flow->out = fit ? sl_fit_ring(fit) : flow->ring;
+	sl_ring_ready(flow->out, &flow->captured); /* indices of another ring */
 	flow->generation = generation;
 	return 0;
 }
@@ -155,11 +156,28 @@ void flow_drop(struct flow *flow, enum sl_drop reason)
 		sl_ring_wake_producer(ring);
 }
 
+/* What the port is about to get: after the fitting. */
+static void capture(struct flow *flow)
+{
+	const struct sl_link_config *config = &flow->link->config;
+	uint32_t at, ready;
+
+	if (!config->capture)
+		return;
+	ready = sl_ring_ready(flow->out, &at);
+	if ((int32_t)(flow->captured - at) < 0)
+		flow->captured = at;
+	for (; flow->captured != at + ready; flow->captured++)
+		config->capture(config->ctx, flow->from, flow->out, flow->captured);
+}
+
 static int send(struct flow *flow)
 {
 	struct side *target = flow->target;
-	int n = target->port->ops->tx(target->port, flow->tx->queue, flow->out);
+	int n;
 
+	capture(flow);
+	n = target->port->ops->tx(target->port, flow->tx->queue, flow->out);
 	if (n < 0)
 		side_gone(target, flow->link, sl_reason());
 	return n > 0 ? n : 0;
@@ -183,20 +201,6 @@ static int answer_recall(struct flow *flow, uint64_t now_ns)
 	flow->recall_at = 0;
 	flow_drop(flow, SL_DROP_RECALLED);
 	return 1;
-}
-
-static void capture(struct flow *flow)
-{
-	const struct sl_link_config *config = &flow->link->config;
-	uint32_t at, ready;
-
-	if (!config->capture)
-		return;
-	ready = sl_ring_ready(flow->ring, &at);
-	if ((int32_t)(flow->captured - at) < 0)
-		flow->captured = at;
-	for (; flow->captured != at + ready; flow->captured++)
-		config->capture(config->ctx, flow->from, flow->ring, flow->captured);
 }
 
 /* Has the source ended, and has all it gave been delivered? */
@@ -246,7 +250,6 @@ int flow_tx(struct flow *flow, uint64_t now_ns)
 		check_delivered(flow);
 		return 0;
 	}
-	capture(flow);
 	if (refit(flow))
 		return send(flow);
 	if (flow->fit)

@@ -73,7 +73,7 @@ struct flow {
 	struct endpoint *tx;
 	bool tx_blocked; /* the port did not take what is there */
 	bool delivered;
-	uint32_t captured; /* entries before it went to config.capture */
+	uint32_t captured;  /* entries of out before it went to config.capture */
 	uint64_t recall_at;
 	struct sl_count between;
 };

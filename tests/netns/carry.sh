@@ -5,8 +5,8 @@
 namespaces a b
 
 for kind in tap tun; do
-	start "$kind:name=t,netns=$a,addr=10.9.0.1/24,addr=fd09::1/64" \
-		"$kind:name=t,netns=$b,addr=10.9.0.2/24,addr=fd09::2/64"
+	start "$kind:name=t0,netns=$a,addr=10.9.0.1/24,addr=fd09::1/64" \
+		"$kind:name=t0,netns=$b,addr=10.9.0.2/24,addr=fd09::2/64"
 	for addresses in '10.9.0.1 10.9.0.2' 'fd09::1 fd09::2'; do
 		read -r left right <<<"$addresses"
 		in_ns "$a" ping -q -c 5 -i 0.02 -W 5 "$right" >/dev/null

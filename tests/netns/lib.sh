@@ -3,7 +3,7 @@
 #
 #	. "$(dirname "$0")/lib.sh"
 #	namespaces a b                       # makes two, named by $a and $b
-#	start tap:name=t,netns=$a,... ...    # sluice link in the background, pid in $link
+#	start tap:name=t0,netns=$a,... ...    # sluice link in the background, pid in $link
 #	...
 #	stop                                 # it must end cleanly, with reports as documented
 #	holds 'there.packets == 5'           # of the last report
@@ -89,9 +89,9 @@ silence() {
 
 # wait_for WHAT COMMAND...: until it succeeds, 20 s at most.
 wait_for() {
-	local what=$1 tries
+	local what=$1 end=$((SECONDS + 20))
 	shift
-	for ((tries = 0; tries < 400; tries++)); do
+	while ((SECONDS < end)); do
 		"$@" && return
 		sleep 0.05
 	done

@@ -346,19 +346,19 @@ static void run(uint32_t size, uint32_t packets)
 static void test_stress_ring_of_2(void **state)
 {
 	(void)state;
-	run(2, 50000);
+	run(2, 80000);
 }
 
 static void test_stress_ring_of_16(void **state)
 {
 	(void)state;
-	run(16, 300000);
+	run(16, 600000);
 }
 
 static void test_stress_ring_of_256(void **state)
 {
 	(void)state;
-	run(256, 1200000);
+	run(256, 2500000);
 }
 
 int main(void)
