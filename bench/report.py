@@ -46,3 +46,17 @@ def save(name, parts, data):
     (RESULTS / f'{name}.md').write_text(text)
     (RESULTS / f'{name}.json').write_text(json.dumps(data, indent=1) + '\n')
     print(text)
+
+
+def main(path):
+    """A file of JSON objects, one a line, as a table."""
+    with open(path, encoding='utf-8') as f:
+        objects = [json.loads(line) for line in f]
+    if not objects:
+        print('skipped: there was nothing to compare with')
+        return
+    print(table([key.replace('_', ' ') for key in objects[0]], [o.values() for o in objects]))
+
+
+if __name__ == '__main__':
+    main(sys.argv[1])

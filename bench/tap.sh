@@ -15,11 +15,11 @@ skip() {
 }
 [ -x "$SLUICE" ] || skip "$SLUICE is not built: make all"
 [ "$(id -u)" = 0 ] || skip "network namespaces with a bridge need root"
-for tool in ip iperf3 ping python3 ninja sysctl; do
+for tool in ip iperf3 ping python3 ninja; do
     command -v $tool >/dev/null || skip "$tool is not installed"
 done
 
-ninja -C build/release --quiet bench/udp
+ninja -C build/release --quiet bench/udp >&2
 export UDP=$PWD/build/release/bench/udp
 
 a=slbench-a-$$ b=slbench-b-$$ c=slbench-c-$$
@@ -47,7 +47,7 @@ ip -n "$c" link add br0 type bridge 2>/dev/null || skip "this kernel has no brid
 ip -n "$c" link set br0 up
 # A bridge and nothing else: some kernels show every bridged packet to their packet filter.
 for filter in arptables iptables ip6tables; do
-    ip netns exec "$c" sysctl -q -w net.bridge.bridge-nf-call-$filter=0 2>/dev/null || true
+    ip netns exec "$c" sh -c "echo 0 >/proc/sys/net/bridge/bridge-nf-call-$filter" 2>/dev/null || true
 done
 for port in pa:$a pb:$b; do
     ip -n "$c" link add name "${port%%:*}" type veth peer name v0 netns "${port#*:}"

@@ -67,6 +67,34 @@ static inline struct sl_packet *sl_ring_packet(const struct sl_ring *ring, uint3
 	return &ring->packets[index & ring->mask];
 }
 
+/** sl_ring_run() - how many of @count entries from @at on lie side by side in memory */
+static inline uint32_t sl_ring_run(const struct sl_ring *ring, uint32_t at, uint32_t count)
+{
+	uint32_t before_wrap = ring->mask + 1 - (at & ring->mask);
+
+	return count < before_wrap ? count : before_wrap;
+}
+
+#if defined(__GNUC__) && !defined(__clang__)
+#define SL_RING_UNROLL_ _Pragma("GCC unroll 4")
+#else
+#define SL_RING_UNROLL_ /* clang unrolls by itself */
+#endif
+
+/*
+ * sl_ring_for_each - declare @packet and go through @count entries from @at on
+ *
+ * Half the instructions of looking each one up. Two loops in one: no break. Where
+ * entries are written, @ring had better be a local copy of the arrays, or the
+ * compiler has to load them again for each.
+ */
+#define sl_ring_for_each(packet, ring, at, count)                                                  \
+	for (uint32_t at_ = (at), left_ = (count), run_ = 0;                                       \
+	     left_ && (run_ = sl_ring_run((ring), at_, left_)); at_ += run_, left_ -= run_)        \
+		SL_RING_UNROLL_                                                                    \
+	for (struct sl_packet *packet = sl_ring_packet((ring), at_), *end_ = packet + run_;        \
+	     packet != end_; packet++)
+
 /** sl_ring_offload() - the offload facts at a free-running index */
 static inline struct sl_offload *sl_ring_offload(const struct sl_ring *ring, uint32_t index)
 {

@@ -54,6 +54,11 @@ bool capture_packet(struct capture *c, const struct sl_ring *ring, uint32_t at)
 	return good;
 }
 
+bool capture_flush(struct capture *c)
+{
+	return !c || !pcap_dump_flush(c->dump);
+}
+
 void capture_close(struct capture *c)
 {
 	if (!c)

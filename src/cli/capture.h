@@ -17,6 +17,9 @@ int capture_open(const char *path, unsigned layer, struct capture **out);
 /** capture_packet() - add one; any thread. Returns false once the file cannot be written. */
 bool capture_packet(struct capture *capture, const struct sl_ring *ring, uint32_t at);
 
+/** capture_flush() - false when the file is not complete; true for NULL */
+bool capture_flush(struct capture *capture);
+
 /** capture_close() - finish the file; NULL is allowed */
 void capture_close(struct capture *capture);
 

@@ -49,6 +49,7 @@ struct run {
 	struct sl_link *link;
 	struct capture *capture;
 	atomic_bool capture_failed;
+	atomic_bool failed; /* a port has reported an error */
 	int signals;
 	int ended; /* eventfd: the source has ended, or a worker has failed */
 	struct worker workers[WORKERS_MAX];
@@ -194,8 +195,10 @@ static int parse(int argc, char **argv, struct options *o)
 static void log_line(void *ctx, enum sl_log_level level, const char *line)
 {
 	static const char *const names[] = {"error: ", "warning: ", "", ""};
-	const struct run *run = ctx;
+	struct run *run = ctx;
 
+	if (level == SL_LOG_ERROR)
+		run->failed = true;
 	fprintf(stderr, "%ssluice link: %s%s\n", run->show.terminal ? "\r\033[K" : "", names[level],
 		line);
 }
@@ -331,7 +334,9 @@ static int run_link(struct run *run)
 		watch(run);
 	status = stop_workers(run);
 	sl_link_stop(run->link);
-	if (run->capture_failed) {
+	if (run->failed)
+		status = EXIT_FAILED;
+	if (run->capture_failed || !capture_flush(run->capture)) {
 		fprintf(stderr,
 			"sluice link: the capture %s is not complete: it could not be written\n",
 			run->options->pcap);

@@ -34,6 +34,7 @@ struct gen {
 	uint64_t start_ns;
 	uint64_t sent; /* since start_ns */
 	uint64_t total;
+	unsigned flow; /* of the next packet */
 	uint64_t next_ns;
 	size_t stride;
 	struct sl_arena *arena; /* one packet a flow, read-only for whoever gets it */
@@ -179,7 +180,9 @@ static int gen_rx(struct sl_port *port, unsigned q, struct sl_ring *ring)
 {
 	struct gen *gen = gen_of(port);
 	uint8_t *base = sl_arena_region(gen->arena)->base;
+	const struct sl_ring arrays = *ring;
 	uint32_t at, n = sl_ring_returned(ring, &at);
+	unsigned flow;
 	uint64_t want;
 
 	(void)q;
@@ -189,13 +192,14 @@ static int gen_rx(struct sl_port *port, unsigned q, struct sl_ring *ring)
 	if (gen->count && gen->total == gen->count)
 		return -ENODATA;
 	n = (uint32_t)sl_min(sl_min(n, BURST), want);
-	for (uint32_t i = 0; i < n; i++) {
-		unsigned flow = gen->flows == 1 ? 0 : (unsigned)((gen->total + i) % gen->flows);
-
-		*sl_ring_packet(ring, at + i) = (struct sl_packet){
+	flow = gen->flow;
+	sl_ring_for_each (packet, &arrays, at, n) {
+		*packet = (struct sl_packet){
 			.frag = {base + flow * gen->stride, gen->size, 0, 0},
 		};
+		flow = flow + 1 < gen->flows ? flow + 1 : 0;
 	}
+	gen->flow = flow;
 	sl_ring_post(ring, n);
 	gen->sent += n;
 	gen->total += n;

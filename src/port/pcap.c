@@ -212,6 +212,13 @@ static int pcap_port_rx(struct sl_port *port, unsigned q, struct sl_ring *ring)
  * Writing.
  */
 
+static void write_failed(struct pcap_port *p)
+{
+	if (!p->failed)
+		sl_log(p->log, SL_LOG_ERROR, "pcap: cannot write %s: %s", p->path, strerror(errno));
+	p->failed = true;
+}
+
 static void write_one(struct pcap_port *p, struct sl_ring *ring, uint32_t at, struct timeval now)
 {
 	struct sl_packet *packet = sl_ring_packet(ring, at);
@@ -230,9 +237,7 @@ static void write_one(struct pcap_port *p, struct sl_ring *ring, uint32_t at, st
 		sl_count_add(&p->tx.bytes, len);
 		return;
 	}
-	if (!p->failed)
-		sl_log(p->log, SL_LOG_ERROR, "pcap: cannot write %s: %s", p->path, strerror(errno));
-	p->failed = true;
+	write_failed(p);
 	sl_count_add(&p->tx.drops[SL_DROP_REFUSED], 1);
 }
 
@@ -263,6 +268,15 @@ static int pcap_port_arm(struct sl_port *port, unsigned q, unsigned want)
 	return want & SL_PORT_TX || (want & SL_PORT_RX && !p->ended) ? SL_PORT_READY : 0;
 }
 
+/* What stdio still holds is written now, while its failure can be told. */
+static void pcap_port_stop(struct sl_port *port)
+{
+	struct pcap_port *p = pcap_of(port);
+
+	if (p->dump && pcap_dump_flush(p->dump))
+		write_failed(p);
+}
+
 static void pcap_port_stats(const struct sl_port *port, unsigned q, struct sl_counters *c)
 {
 	(void)q;
@@ -289,6 +303,7 @@ const struct sl_port_ops sl_port_pcap = {
 	.tx = pcap_port_tx,
 	.fd = sink_fd,
 	.arm = pcap_port_arm,
+	.stop = pcap_port_stop,
 	.stats = pcap_port_stats,
 	.close = pcap_port_close,
 };

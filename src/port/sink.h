@@ -17,8 +17,8 @@ static inline int sink_tx(struct sl_ring *ring, struct sl_count *count)
 	uint32_t at, ready = sl_ring_ready(ring, &at);
 	uint64_t bytes = 0;
 
-	for (uint32_t i = 0; i < ready; i++)
-		bytes += sl_ring_packet_len(ring, sl_ring_packet(ring, at + i));
+	sl_ring_for_each (packet, ring, at, ready)
+		bytes += sl_ring_packet_len(ring, packet);
 	sl_ring_consume(ring, ready);
 	sl_count_add(&count->packets, ready);
 	sl_count_add(&count->bytes, bytes);

@@ -46,7 +46,7 @@ cleanup() {
 		wait "$pid" 2>/dev/null
 	done
 	for ns in "${made[@]}"; do
-		ip netns del "$ns"
+		ip netns del "$ns" 2>/dev/null
 	done
 	rm -rf "$dir"
 	exit "$status"

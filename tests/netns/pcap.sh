@@ -97,9 +97,3 @@ for count in 1 5000; do
 	refused 1 'capture /dev/full is not complete' "$sluice" link --pcap /dev/full gen:count=$count null:
 done
 refused 1 'No space left' bash -c '"$1" link --duration 0.1 gen:rate=1 null: >/dev/full' - "$sluice"
-
-# One file cannot be read and written at once; what was in it must survive.
-cp one.pcap precious.pcap
-refused 2 . "$sluice" link pcap:read=precious.pcap pcap:write=precious.pcap
-refused 2 . "$sluice" link --pcap precious.pcap pcap:read=precious.pcap null:
-capture same one.pcap precious.pcap
