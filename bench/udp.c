@@ -78,8 +78,8 @@ static int send_all(int fd, const char *address, size_t size, double rate, doubl
 	return 0;
 }
 
-/* Looks every tick instead of being woken: between two virtual CPUs a wake-up a packet costs
- * the sender more than all else, and it is the path that is to be measured. */
+/* Looks every tick instead of being woken, perhaps once a packet: between two virtual CPUs
+ * that is dear, and it is the path that is to be measured. */
 static int receive_all(int fd)
 {
 	struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(PORT)};

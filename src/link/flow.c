@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/reason.h"
 #include "link/link_private.h"
+#include "ring/freeze.h"
 
 /* A consumer that keeps recalled memory longer than this is stopped. */
 #define RECALL_NS (100 * SL_NS_PER_MS)
@@ -71,6 +72,8 @@ static struct sl_fit_config fit_config(const struct flow *flow)
 	if (!config.layer)
 		config.layer = target->info.layer ? target->info.layer : 2;
 	pthread_mutex_unlock(&target->lock);
+	/* What was emitted before may still be in the ring. */
+	config.emits |= flow->emitted;
 	return config;
 }
 
@@ -110,6 +113,7 @@ int flow_fit(struct flow *flow)
 	flow->out = fit ? sl_fit_ring(fit) : flow->ring;
 	sl_ring_ready(flow->out, &flow->captured); /* indices of another ring */
 	flow->generation = generation;
+	flow->emitted = config.emits;
 	return 0;
 }
 
@@ -152,6 +156,8 @@ void flow_drop(struct flow *flow, enum sl_drop reason)
 		lost += ready;
 	}
 	sl_count_add(&flow->between.drops[reason], lost);
+	flow->recall_at = 0;
+	flow->tx_blocked = false;
 	if (flow->shared)
 		sl_ring_wake_producer(ring);
 }
@@ -177,7 +183,9 @@ static int send(struct flow *flow)
 	int n;
 
 	capture(flow);
+	sl_ring_freeze(flow->out, flow->link->config.capture); /* it sends what was captured */
 	n = target->port->ops->tx(target->port, flow->tx->queue, flow->out);
+	sl_ring_freeze(flow->out, false);
 	if (n < 0)
 		side_gone(target, flow->link, sl_reason());
 	return n > 0 ? n : 0;
@@ -198,9 +206,8 @@ static int answer_recall(struct flow *flow, uint64_t now_ns)
 			  "it did not give recalled memory back in 100 ms");
 		return 0; /* flow_drop() once it has stopped */
 	}
-	flow->recall_at = 0;
 	flow_drop(flow, SL_DROP_RECALLED);
-	return 1;
+	return 0;
 }
 
 /* Has the source ended, and has all it gave been delivered? */
@@ -250,14 +257,14 @@ int flow_tx(struct flow *flow, uint64_t now_ns)
 		check_delivered(flow);
 		return 0;
 	}
-	if (refit(flow))
-		return send(flow);
-	if (flow->fit)
+	if (!refit(flow) && flow->fit)
 		did = sl_fit_step(flow->fit, &flow->between);
 	did += send(flow);
 	if (flow->fit)
 		sl_fit_flush(flow->fit, &flow->between);
-	flow->tx_blocked = !did && sl_ring_ready(flow->out, &at);
+	/* Also what the fitting or a refit leaves in the ring waits for the port. */
+	flow->tx_blocked =
+		!did && (sl_ring_ready(flow->out, &at) || sl_ring_ready(flow->ring, &at));
 	if (flow->shared && did)
 		sl_ring_wake_producer(flow->ring);
 	return did;

@@ -56,12 +56,13 @@ static bool arm_rx(struct flow *flow)
 
 	if (flow->rx->dead || flow->ended)
 		return false;
-	if (sl_ring_room(flow->ring, &at) || sl_ring_returned(flow->ring, &at)) {
+	if (sl_ring_room(flow->ring, &at)) {
 		flow->rx->want |= SL_PORT_RX;
 		return false;
 	}
 	flow->rx_blocked = true;
-	return flow->shared && sl_ring_producer_sleep(flow->ring);
+	return sl_ring_returned(flow->ring, &at) ||
+	       (flow->shared && sl_ring_producer_sleep(flow->ring));
 }
 
 static bool arm_tx(struct flow *flow, uint64_t *deadline)
@@ -75,8 +76,10 @@ static bool arm_tx(struct flow *flow, uint64_t *deadline)
 	if (!flow->shared)
 		return false;
 	more = sl_ring_consumer_sleep(flow->ring);
-	/* What the port did not take waits for the port, not for the ring. */
-	return flow->tx_blocked ? sl_ring_recalled(flow->ring) && !flow->recall_at : more;
+	/* What the port did not take, or did not finish, waits for the port, not for the ring. */
+	if (flow->tx_blocked || flow->recall_at)
+		return sl_ring_recalled(flow->ring) && !flow->recall_at;
+	return more;
 }
 
 static bool arm_endpoint(struct lane *lane, struct endpoint *endpoint)

@@ -130,12 +130,19 @@ static int reach(struct side *source, struct side *target, bool *copy)
 	const struct sl_port_ops *ops = target->port->ops;
 
 	*copy = false;
-	for (unsigned i = 0; ops->region_add && i < source->info.n_regions; i++) {
+	if (!ops->region_add || !source->info.n_regions)
+		return 0;
+	source->reached = calloc(source->info.n_regions, sizeof(*source->reached));
+	if (!source->reached)
+		return sl_fail(ENOMEM, "no memory for a link");
+	for (unsigned i = 0; i < source->info.n_regions; i++) {
 		int ret = ops->region_add(target->port, &source->info.regions[i]);
 
-		if (ret == -EOPNOTSUPP)
+		if (!ret)
+			source->reached[source->n_reached++] = source->info.regions[i];
+		else if (ret == -EOPNOTSUPP)
 			*copy = true;
-		else if (ret)
+		else
 			return ret;
 	}
 	return 0;
@@ -229,8 +236,18 @@ static int build(struct sl_link *link)
 	return ret;
 }
 
+static void let_go(struct side *source, struct side *target)
+{
+	for (unsigned i = 0; target->port && i < source->n_reached; i++)
+		if (target->port->ops->region_del)
+			target->port->ops->region_del(target->port, &source->reached[i]);
+	free(source->reached);
+}
+
 static void free_link(struct sl_link *link)
 {
+	let_go(&link->sides[0], &link->sides[1]);
+	let_go(&link->sides[1], &link->sides[0]);
 	for (unsigned i = 0; link->flows && i < link->n_flows; i++) {
 		flow_unfit(&link->flows[i]);
 		sl_ring_release(link->flows[i].ring);
@@ -327,14 +344,6 @@ void sl_link_stop(struct sl_link *link)
 	}
 }
 
-static void let_go(struct side *source, struct side *target)
-{
-	const struct sl_port_ops *ops = target->port->ops;
-
-	for (unsigned i = 0; ops->region_del && i < source->info.n_regions; i++)
-		ops->region_del(target->port, &source->info.regions[i]);
-}
-
 void sl_link_release(struct sl_link *link)
 {
 	struct sl_port *ports[2];
@@ -342,8 +351,6 @@ void sl_link_release(struct sl_link *link)
 	if (!link)
 		return;
 	sl_link_stop(link);
-	let_go(&link->sides[0], &link->sides[1]);
-	let_go(&link->sides[1], &link->sides[0]);
 	memcpy(ports, link->config.ports, sizeof(ports));
 	free_link(link);
 	for (unsigned i = 0; i < 2; i++)

@@ -31,9 +31,11 @@ struct side {
 	struct sl_port *port;
 	struct lane *lane;	 /* calls control(), stop() and deadline() */
 	struct sl_watch control; /* on control_fd() */
-	uint32_t state;		 /* enum side_state */
-	uint32_t epoch;		 /* counts how often it went away */
-	uint32_t noticed;	 /* endpoints that know of this epoch */
+	unsigned n_reached;
+	struct sl_region *reached; /* of its regions, those that the other port maps */
+	uint32_t state;		   /* enum side_state */
+	uint32_t epoch;		   /* counts how often it went away */
+	uint32_t noticed;	   /* endpoints that know of this epoch */
 	uint32_t endpoints;
 	unsigned queues;
 	uint32_t delivered;   /* flows of this side that ended and are delivered */
@@ -61,6 +63,7 @@ struct flow {
 	struct sl_fit *fit;  /* NULL when the target takes all that the source emits */
 	struct sl_ring *out; /* what the target consumes: ring, or the fitting's */
 	uint32_t generation; /* the sum of both sides' for which fit was made */
+	uint32_t emitted;    /* SL_CAN_*: what the source ever emitted */
 	bool copy;	     /* the target cannot reach the source's regions */
 	bool shared;	     /* receiving and sending are on different lanes */
 	uint32_t ended;	     /* the source has no more, ever */
@@ -73,7 +76,7 @@ struct flow {
 	struct endpoint *tx;
 	bool tx_blocked; /* the port did not take what is there */
 	bool delivered;
-	uint32_t captured;  /* entries of out before it went to config.capture */
+	uint32_t captured; /* entries of out before it went to config.capture */
 	uint64_t recall_at;
 	struct sl_count between;
 };

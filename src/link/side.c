@@ -78,6 +78,8 @@ static void look(struct side *side, struct sl_link *link)
 	side->info = info;
 	pthread_mutex_unlock(&side->lock);
 	sl_store_release(&side->generation, info.generation);
+	if (!info.attached)
+		side_gone(side, link, "its peer left");
 	if (sl_load_relaxed(&side->state) != SIDE_STOPPED || !info.attached)
 		return;
 	sl_log(&link->log, SL_LOG_WARN, "port %s is back", kind_of(side));

@@ -143,13 +143,15 @@ static void finish(struct sl_fit *fit, uint32_t to, uint32_t in_at, bool last,
 		   const struct sl_offload *offload)
 {
 	struct sl_packet *packet = sl_ring_packet(fit->out, to);
-	bool ours = packet->frag.region == fit->config.region;
+	const struct sl_packet *from = sl_ring_packet(fit->in, in_at);
+	bool ours = packet->frag.addr == buffer_of(fit, to);
+	bool first = packet->frag.addr == from->frag.addr; /* not so when that is empty */
 
 	packet->cookie = cookie_of(in_at, last);
-	packet->flags = sl_ring_packet(fit->in, in_at)->flags & SL_PACKET_WRITABLE;
+	packet->flags = from->flags & SL_PACKET_WRITABLE;
 	if (ours && !packet->more)
 		packet->flags |= SL_PACKET_WRITABLE;
-	packet->headroom = ours ? HEADROOM : sl_ring_packet(fit->in, in_at)->headroom;
+	packet->headroom = ours ? HEADROOM : first ? from->headroom : 0;
 	if (offload && (offload->flags || offload->gso_type)) {
 		packet->flags |= SL_PACKET_OFFLOAD;
 		*sl_ring_offload(fit->out, to) = *offload;
@@ -281,7 +283,8 @@ static int handle(struct sl_fit *fit, uint32_t in_at, struct sl_count *count)
 		return pass(fit, in_at, NULL, count);
 	offload = *sl_ring_offload(fit->in, in_at);
 	can = can_of(offload.gso_type);
-	if (can & ~fit->config.accepts)
+	/* A port that cuts without doing checksums is given neither to do. */
+	if (can & ~fit->config.accepts || (can && !(fit->config.accepts & SL_CAN_CSUM)))
 		return cut_start(fit, in_at, count);
 	if (offload.flags & SL_OFFLOAD_NEEDS_CSUM && !(fit->config.accepts & SL_CAN_CSUM))
 		return pass_csum(fit, in_at, &offload, count);
@@ -339,8 +342,10 @@ int sl_fit_step(struct sl_fit *fit, struct sl_count *count)
 
 uint32_t sl_fit_recall(struct sl_fit *fit)
 {
-	uint32_t lost = sl_ring_in_flight(fit->in);
+	uint32_t lost;
 
+	reclaim(fit); /* what came back was not lost */
+	lost = sl_ring_in_flight(fit->in);
 	sl_ring_recall(fit->out);
 	sl_ring_yield(fit->out);
 	sl_ring_recall_done(fit->out);

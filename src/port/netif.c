@@ -32,7 +32,8 @@ int netns_enter(const char *netns, int *back)
 			       netns, netns);
 	*back = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (*back < 0 || setns(fd, CLONE_NEWNET)) {
-		int ret = sl_fail(errno, "cannot enter network namespace %s: %m", netns);
+		int ret = sl_fail(errno, "cannot enter network namespace %s: %m%s", netns,
+				  errno == EPERM ? ": run as root, with CAP_SYS_ADMIN" : "");
 
 		sl_fd_close(back);
 		sl_fd_close(&fd);
@@ -157,8 +158,10 @@ int netif_set(const struct netif *nif, unsigned mtu, const uint8_t *mac)
 	ret = is_so(link, mtu, mac) ? 0 : change(nif, link, mtu, mac);
 	rtnl_link_put(link);
 	if (ret)
-		return sl_fail(errno_of(ret), "cannot set up interface %s: %s", nif->name,
-			       nl_geterror(ret));
+		return sl_fail(errno_of(ret), "cannot set up interface %s: %s%s", nif->name,
+			       nl_geterror(ret),
+			       ret == -NLE_PERM ? ": let root do it (ip link set), or run as root"
+						: "");
 	return 0;
 }
 

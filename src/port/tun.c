@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 
 #include <sluice/packet.h>
 
@@ -138,6 +139,18 @@ int tun_create(struct tun *tun, bool offload, const struct sl_log *log)
 	return ret;
 }
 
+/* It is set up by its name, which may be another interface's in our namespace. Who may not ask
+ * may not set anything up either. */
+static bool is_elsewhere(int fd)
+{
+	struct stat theirs, ours;
+	int ns = ioctl(fd, TUNGETDEVNETNS);
+	bool known = ns >= 0 && !fstat(ns, &theirs) && !stat("/proc/thread-self/ns/net", &ours);
+
+	sl_fd_close(&ns);
+	return known && theirs.st_ino != ours.st_ino;
+}
+
 static int check_adopted(struct tun *tun, int fd)
 {
 	struct ifreq ifr = {0};
@@ -152,6 +165,11 @@ static int check_adopted(struct tun *tun, int fd)
 	if (!(ifr.ifr_flags & IFF_NO_PI))
 		return sl_fail(EINVAL, "descriptor %d (%s) was attached without IFF_NO_PI", fd,
 			       ifr.ifr_name);
+	if (is_elsewhere(fd))
+		return sl_fail(EINVAL,
+			       "descriptor %d (%s) is of another network namespace: "
+			       "run sluice there (ip netns exec)",
+			       fd, ifr.ifr_name);
 	snprintf(tun->name, sizeof(tun->name), "%s", ifr.ifr_name);
 	tun->vnet = ifr.ifr_flags & IFF_VNET_HDR;
 	return 0;

@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/fd.h"
 #include "base/reason.h"
+#include "ring/freeze.h"
 
 #define SIZE_LIMIT  32768u
 #define FRAGS_LIMIT (SIZE_LIMIT * SL_PACKET_FRAGS_MAX)
@@ -48,7 +49,8 @@ struct ring {
 		LINE uint32_t begin;
 		uint32_t next;
 		uint32_t end; /* the producer's index as last read */
-	} c;		      /* private to the consumer */
+		bool frozen;
+	} c; /* private to the consumer */
 };
 
 static inline struct ring *ring_of(const struct sl_ring *ring)
@@ -272,11 +274,16 @@ uint32_t sl_ring_ready(struct sl_ring *ring, uint32_t *at)
 	struct ring *r = ring_of(ring);
 
 	*at = r->c.next;
-	if (r->c.end == r->c.next && !refresh_end(r))
+	if (r->c.end == r->c.next && (r->c.frozen || !refresh_end(r)))
 		return 0;
 	if (r->c.end == r->c.next || sl_ring_recalled(ring))
 		return 0;
 	return r->c.end - r->c.next;
+}
+
+void sl_ring_freeze(struct sl_ring *ring, bool frozen)
+{
+	ring_of(ring)->c.frozen = frozen;
 }
 
 static void give_back(struct ring *r, uint32_t begin)
@@ -392,9 +399,12 @@ bool sl_ring_consumer_sleep(struct sl_ring *ring)
 {
 	struct ring *r = ring_of(ring);
 
-	if (r->c.end != r->c.next || stay_awake(&r->consumer, &r->producer.index, r->c.end))
-		return true;
-	return sl_ring_recalled(ring) && r->c.begin != r->c.end;
+	/* need_wakeup stays set whatever is found: a consumer that sleeps all the same, because
+	 * its port is blocked, has to hear of a recall. */
+	sl_store_relaxed(&r->consumer.need_wakeup, 1);
+	sl_fence_seq_cst();
+	return sl_load_relaxed(&r->producer.index) != r->c.next ||
+	       (sl_ring_recalled(ring) && r->c.begin != r->c.end);
 }
 
 bool sl_ring_producer_sleep(struct sl_ring *ring)

@@ -253,7 +253,8 @@ int sl_worker_run(struct sl_worker *w)
 
 		ret = turn(w, told);
 		told = false;
-		if (ret)
+		/* A stop since the last look had its signal taken by that round. */
+		if (ret || sl_load_acquire(&w->stopping))
 			continue;
 		slept_at = sl_now_ns();
 		sl_count_add(&w->stats.sleeps, 1);

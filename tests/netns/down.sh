@@ -14,7 +14,7 @@ know() { # the neighbour is forgotten whenever an interface goes down
 
 for spec in tap,on,on,1,adaptive tap,on,off,2,off tun,off,on,4,off tun,on,off,1,on; do
 	IFS=, read -r kind left right workers poll <<<"$spec"
-	mac_a= mac_b=
+	mac_a="" mac_b=""
 	[[ $kind == tun ]] || mac_a=,mac=02:00:00:00:00:0a mac_b=,mac=02:00:00:00:00:0b
 	start --workers "$workers" --poll "$poll" \
 		"$kind:name=t0,netns=$a,offload=$left,addr=10.9.0.1/24$mac_a" \

@@ -10,27 +10,28 @@ ticks() { # utime and stime: proc(5)
 }
 
 names=() links=()
-idle() { # WHAT, as for start
+idle() { # WHAT NS IF, an interface of it, and as for start
 	names+=("$1")
-	start --stats 1 "${@:2}"
+	begin "$sluice" link --json "${@:4}"
 	links+=("$link")
+	wait_for "$3" is_up "$2" "$3"
 }
 
 n=0
 for poll in off adaptive; do
 	for workers in 1 4; do
 		n=$((n + 1))
-		idle "poll=$poll workers=$workers" --poll $poll --workers $workers \
+		idle "poll=$poll workers=$workers" "$b" r$n --poll $poll --workers $workers \
 			"tap:name=l$n,netns=$a,queues=2,addr=10.9.$n.1/24" \
 			"tap:name=r$n,netns=$b,queues=2,offload=off,addr=10.9.$n.2/24"
 		in_ns "$a" ping -q -c 20 -i 0.005 -W 5 10.9.$n.2 >/dev/null # it has been busy before
 	done
-	idle "poll=$poll, an interface gone" --poll $poll "tun:name=g$poll,netns=$c" "tun:name=h$poll,netns=$b"
+	idle "poll=$poll, an interface gone" "$b" "h$poll" --poll $poll "tun:name=g$poll,netns=$c" "tun:name=h$poll,netns=$b"
 	ip -n "$c" link del "g$poll"
-	idle "poll=$poll, an interface down" --poll $poll "tun:name=d$poll,netns=$c" "tun:name=e$poll,netns=$b"
+	idle "poll=$poll, an interface down" "$b" "e$poll" --poll $poll "tun:name=d$poll,netns=$c" "tun:name=e$poll,netns=$b"
 	ip -n "$c" link set dev "d$poll" down
-	idle "poll=$poll, a file written" --poll $poll "tun:name=f$poll,netns=$c" "pcap:write=$dir/x$poll"
-	idle "poll=$poll, null" --poll $poll "tun:name=n$poll,netns=$c" null:
+	idle "poll=$poll, a file written" "$c" "f$poll" --poll $poll "tun:name=f$poll,netns=$c" "pcap:write=$dir/x$poll"
+	idle "poll=$poll, null" "$c" "n$poll" --poll $poll "tun:name=n$poll,netns=$c" null:
 done
 sleep 0.5 # what was just deleted is noticed
 

@@ -35,6 +35,7 @@ fail() {
 
 cleanup() {
 	local status=$?
+	((BASHPID == $$)) || exit "$status" # a subshell's end is not ours
 	trap - EXIT ERR
 	set +e
 	if ((status != 0 && status != 77)); then
@@ -87,6 +88,10 @@ silence() {
 	done
 }
 
+is_up() { # NS IF
+	ip -n "$1" link show up dev "$2" 2>/dev/null | grep -q .
+}
+
 # wait_for WHAT COMMAND...: until it succeeds, 20 s at most.
 wait_for() {
 	local what=$1 end=$((SECONDS + 20))
@@ -99,12 +104,13 @@ wait_for() {
 }
 
 runs=0
-# begin COMMAND...: run it in the background; pid in $link, output in $report and $log.
+# begin PROGRAM...: run it in the background; pid in $link, output in $report and $log.
 begin() {
 	report=$dir/$((++runs)).json log=$dir/$runs.log
 	"$@" >"$report" 2>"$log" &
 	link=$!
 	pids+=("$link")
+	while [[ /proc/$link/exe -ef /proc/$$/exe ]]; do :; done # until it is that program, not us
 }
 
 alive() {

@@ -39,7 +39,6 @@
 enum sink_mode {
 	SINK_SYNC,
 	SINK_ASYNC, /* finishes out of order, a part of what it holds each time */
-	SINK_STUCK, /* takes and never finishes */
 };
 
 struct fake_queue {
@@ -55,9 +54,13 @@ struct fake_queue {
 	uint64_t random_rx;
 	/* The sink; the tx side's thread. */
 	uint64_t random_tx;
-	uint32_t held[FAKE_HELD];
+	struct {
+		struct sl_ring *ring; /* several rings may end at one queue */
+		uint32_t at;
+	} held[FAKE_HELD];
 	unsigned n_held;
-	uint64_t taken; /* packets finished; any thread may read */
+	uint64_t got;	/* packets it has taken; any thread may read */
+	uint64_t taken; /* packets it has finished; the same */
 	uint64_t tx_calls;
 	uint64_t seen[FAKE_QUEUES]; /* the next sequence number from a source's queue, at least */
 	/* One end is the port's: readable when the test gives, writable when it takes. */
@@ -71,10 +74,11 @@ struct fake {
 	struct sl_port_info info;
 	struct sl_region region;
 	/* The script; any thread may change it. */
-	uint64_t budget; /* packets a queue gives in all */
-	uint32_t ends;	 /* -ENODATA behind the budget */
-	uint32_t mode;	 /* enum sink_mode */
-	uint32_t blocked;
+	uint64_t budget;  /* packets a queue gives in all */
+	uint32_t ends;	  /* -ENODATA behind the budget */
+	uint32_t mode;	  /* enum sink_mode */
+	uint32_t blocked; /* takes nothing */
+	uint32_t holding; /* finishes nothing */
 	uint32_t gone_rx, gone_tx, gone_control;
 	uint32_t back;	      /* control() attaches again */
 	uint32_t away;	      /* control() reports attached 0 */
@@ -84,6 +88,7 @@ struct fake {
 	/* What happened. */
 	const char *breach; /* the first */
 	uint32_t stops, closes, joins, controls;
+	uint64_t surplus; /* finished out of order when it was stopped: counted as lost as well */
 	uint32_t stopped; /* stop() was called, or it waits for its peer */
 	uint32_t added, deleted;
 	int declines; /* what region_add() returns */
@@ -307,20 +312,24 @@ static inline void fake_finish(struct fake *f, unsigned q, struct sl_ring *ring,
 	set(&queue->taken, queue->taken + 1);
 }
 
-/* Finish about a half of what is held, in any order. */
+/* Finish about a half of what is held of this ring, in any order. */
 static inline int fake_complete(struct fake *f, unsigned q, struct sl_ring *ring)
 {
 	struct fake_queue *queue = &f->queues[q];
-	unsigned n = (queue->n_held + 1) / 2;
 	int did = 0;
 
-	if (get(&f->mode) == SINK_STUCK || get(&f->blocked))
+	if (get(&f->holding))
 		return 0;
-	for (; n; n--, did++) {
-		unsigned pick = (unsigned)(fake_random(&queue->random_tx) % queue->n_held);
+	for (unsigned i = 0; i < queue->n_held; i++) {
+		unsigned last = --queue->n_held, at = queue->held[i].at;
 
-		fake_finish(f, q, ring, queue->held[pick]);
-		queue->held[pick] = queue->held[--queue->n_held];
+		if (queue->held[i].ring != ring || (did && fake_random(&queue->random_tx) & 1)) {
+			queue->n_held++;
+			continue;
+		}
+		queue->held[i] = queue->held[last];
+		fake_finish(f, q, ring, at);
+		did++;
 	}
 	return did;
 }
@@ -334,12 +343,13 @@ static inline int fake_take(struct fake *f, unsigned q, struct sl_ring *ring)
 	n = get(&f->blocked) ? 0 : n < room ? n : room;
 	for (uint32_t i = 0; i < n; i++) {
 		sl_ring_take(ring, 1);
+		set(&queue->got, queue->got + 1);
 		if (!f->look(f, q, ring, at + i, true))
 			breach(f, "a packet has the wrong content or order");
 		if (get(&f->mode) == SINK_SYNC)
 			fake_finish(f, q, ring, at + i);
 		else
-			queue->held[queue->n_held++] = at + i;
+			queue->held[queue->n_held++] = (typeof(*queue->held)){ring, at + i};
 	}
 	return (int)n;
 }
@@ -376,8 +386,6 @@ static inline int fake_arm(struct sl_port *port, unsigned q, unsigned want)
 	if (want & SL_PORT_RX && (get(&f->budget) > get(&f->queues[q].given) || get(&f->gone_rx)))
 		return SL_PORT_READY;
 	events |= want & SL_PORT_RX ? POLLIN : 0;
-	if (want & SL_PORT_TX && get(&f->mode) == SINK_STUCK && !get(&f->gone_tx))
-		return events;
 	return events | (want & SL_PORT_TX ? POLLOUT : 0);
 }
 
@@ -456,6 +464,23 @@ static inline uint64_t fake_deadline(const struct sl_port *port)
 	return get(&fake_of(port)->want_recall) && !get(&fake_of(port)->stopped) ? 0 : SL_NEVER;
 }
 
+/* What it holds is nobody's. The link, which sees entries in order only, will count as lost
+ * what was finished behind the first of them. */
+static inline void fake_let_go(struct fake *f, struct fake_queue *queue)
+{
+	uint64_t surplus = 0;
+
+	for (unsigned i = 0; i < queue->n_held; i++) {
+		bool seen = false;
+
+		for (unsigned before = 0; before < i; before++)
+			seen |= queue->held[before].ring == queue->held[i].ring;
+		surplus += seen ? 0 : sl_ring_in_flight(queue->held[i].ring);
+	}
+	set(&f->surplus, f->surplus + surplus - queue->n_held);
+	queue->n_held = 0;
+}
+
 static inline void fake_stop(struct sl_port *port)
 {
 	struct fake *f = fake_of(port);
@@ -465,7 +490,7 @@ static inline void fake_stop(struct sl_port *port)
 	set(&f->stopped, 1);
 	f->info.attached = 0;
 	for (unsigned q = 0; q < f->info.queues; q++)
-		f->queues[q].n_held = 0;
+		fake_let_go(f, &f->queues[q]);
 	__atomic_add_fetch(&f->stops, 1, __ATOMIC_ACQ_REL);
 }
 
@@ -577,19 +602,32 @@ static inline void fake_offer(struct fake *f, uint64_t budget)
 			abort();
 }
 
-static inline void fake_block(struct fake *f, bool block)
+static inline void fake_writable(struct fake *f, bool writable)
 {
 	char bytes[4096] = {0};
 
-	set(&f->blocked, block);
 	for (unsigned q = 0; q < f->info.queues; q++) {
-		if (block)
-			while (send(f->queues[q].fd[0], bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
-				;
-		else
+		if (writable)
 			while (recv(f->queues[q].fd[1], bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
 				;
+		else
+			while (send(f->queues[q].fd[0], bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+				;
 	}
+}
+
+/* Let it take nothing, or go on. */
+static inline void fake_block(struct fake *f, bool block)
+{
+	set(&f->blocked, block);
+	fake_writable(f, !block && !get(&f->holding));
+}
+
+/* Let it finish nothing, or go on. */
+static inline void fake_hold(struct fake *f, bool hold)
+{
+	set(&f->holding, hold);
+	fake_writable(f, !hold && !get(&f->blocked));
 }
 
 static inline uint64_t fake_given(const struct fake *f)
@@ -598,6 +636,15 @@ static inline uint64_t fake_given(const struct fake *f)
 
 	for (unsigned q = 0; q < f->info.queues; q++)
 		n += get(&f->queues[q].given);
+	return n;
+}
+
+static inline uint64_t fake_got(const struct fake *f)
+{
+	uint64_t n = 0;
+
+	for (unsigned q = 0; q < f->info.queues; q++)
+		n += get(&f->queues[q].got);
 	return n;
 }
 

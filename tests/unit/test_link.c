@@ -169,12 +169,10 @@ static void both_ways(const struct mode *m, unsigned qa, unsigned qb, uint64_t p
 static void test_both_ways(void **state)
 {
 	(void)state;
-	for
-		each_mode(m)
-		{
-			both_ways(m, 1, 1, 5000, SINK_SYNC);
-			both_ways(m, 1, 1, 5000, SINK_ASYNC);
-		}
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		both_ways(m, 1, 1, 5000, SINK_SYNC);
+		both_ways(m, 1, 1, 5000, SINK_ASYNC);
+	}
 }
 
 static void test_queues_and_workers(void **state)
@@ -193,31 +191,28 @@ static void test_queues_and_workers(void **state)
 static void test_one_way(void **state)
 {
 	(void)state;
-	for
-		each_mode(m)
-		{
-			struct sl_link_stats s;
-			struct rig r;
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		struct sl_link_stats s;
+		struct rig r;
 
-			rig_make(&r, m, 1, 1);
-			r.f[0]->info.dirs = SL_PORT_RX;
-			r.f[1]->info.dirs = SL_PORT_TX;
-			rig_join(&r);
-			fake_offer(r.f[0], 1000);
-			until(&r, fake_taken(r.f[1]) == 1000);
-			rig_halt(&r);
-			sl_link_stats(r.link, 1, &s);
-			assert_false(s.exists);
-			assert_int_equal(s.in.packets + s.out.packets + sl_count_drops(&s.between),
-					 0);
-			sl_link_stop(r.link);
-			assert_int_equal(get(&r.f[0]->queues[0].tx_calls), 0);
-			assert_int_equal(get(&r.f[1]->queues[0].rx_calls), 0);
-			sl_link_release(r.link);
-			assert_int_equal(r.closed, 2);
-			for (unsigned i = 0; i < m->workers; i++)
-				sl_worker_release(r.workers[i]);
-		}
+		rig_make(&r, m, 1, 1);
+		r.f[0]->info.dirs = SL_PORT_RX;
+		r.f[1]->info.dirs = SL_PORT_TX;
+		rig_join(&r);
+		fake_offer(r.f[0], 1000);
+		until(&r, fake_taken(r.f[1]) == 1000);
+		rig_halt(&r);
+		sl_link_stats(r.link, 1, &s);
+		assert_false(s.exists);
+		assert_int_equal(s.in.packets + s.out.packets + sl_count_drops(&s.between), 0);
+		sl_link_stop(r.link);
+		assert_int_equal(get(&r.f[0]->queues[0].tx_calls), 0);
+		assert_int_equal(get(&r.f[1]->queues[0].rx_calls), 0);
+		sl_link_release(r.link);
+		assert_int_equal(r.closed, 2);
+		for (unsigned i = 0; i < m->workers; i++)
+			sl_worker_release(r.workers[i]);
+	}
 }
 
 /* A refused packet stays, its source is left alone, and nothing spins meanwhile. */
@@ -252,14 +247,12 @@ static void back_pressure(const struct mode *m, enum sink_mode sink, uint32_t ac
 static void test_back_pressure(void **state)
 {
 	(void)state;
-	for
-		each_mode(m)
-		{
-			back_pressure(m, SINK_SYNC, ALL_CAN);
-			back_pressure(m, SINK_ASYNC, ALL_CAN);
-			back_pressure(m, SINK_SYNC, 0);
-			back_pressure(m, SINK_ASYNC, 0);
-		}
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		back_pressure(m, SINK_SYNC, ALL_CAN);
+		back_pressure(m, SINK_ASYNC, ALL_CAN);
+		back_pressure(m, SINK_SYNC, 0);
+		back_pressure(m, SINK_ASYNC, 0);
+	}
 }
 
 /* An asynchronous sink that holds all it can is waited for, not asked again and again. */
@@ -267,28 +260,25 @@ static void test_full_sink_sleeps(void **state)
 {
 	(void)state;
 	for (unsigned accepts = 0; accepts < 2; accepts++)
-		for
-			each_mode(m)
-			{
-				struct rig r;
+		for (const struct mode *m = modes; m != MODES_END; m++) {
+			struct rig r;
 
-				rig_make(&r, m, 1, 1);
-				r.config.ring_size = 512;
-				r.f[0]->info.emits = ALL_CAN;
-				r.f[1]->info.accepts = accepts ? ALL_CAN : 0;
-				r.f[1]->mode = SINK_STUCK;
-				rig_join(&r);
-				fake_offer(r.f[0], 500);
-				until(&r, fake_given(r.f[0]) == 500);
-				rest(&r);
-				set(&r.f[1]->mode, SINK_ASYNC);
-				fake_block(r.f[1], true);
-				fake_offer(r.f[0], 501);
-				rest(&r);
-				fake_block(r.f[1], false);
-				until(&r, fake_taken(r.f[1]) == 501);
-				rig_close_lossless(&r);
-			}
+			rig_make(&r, m, 1, 1);
+			r.config.ring_size = 512;
+			r.f[0]->info.emits = ALL_CAN;
+			r.f[1]->info.accepts = accepts ? ALL_CAN : 0;
+			r.f[1]->mode = SINK_ASYNC;
+			fake_hold(r.f[1], true);
+			rig_join(&r);
+			fake_offer(r.f[0], 500);
+			until(&r, fake_given(r.f[0]) == 500);
+			rest(&r);
+			fake_offer(r.f[0], 501);
+			rest(&r);
+			fake_hold(r.f[1], false);
+			until(&r, fake_taken(r.f[1]) == 501);
+			rig_close_lossless(&r);
+		}
 }
 
 /*
@@ -349,9 +339,9 @@ static bool look_tcp(struct fake *f, unsigned q, struct sl_ring *ring, uint32_t 
 	(void)q;
 	if (len > sizeof(bytes) || sl_headers_parse(bytes, len, len, 2, &h) || h.proto != 6)
 		return false;
-	if (left && offload->gso_type && !(f->new_accepts & SL_CAN_TSO4))
+	if (left && offload->gso_type && !(get(&f->new_accepts) & SL_CAN_TSO4))
 		return false;
-	if (left && offload->flags & SL_OFFLOAD_NEEDS_CSUM && !(f->new_accepts & SL_CAN_CSUM))
+	if (left && offload->flags & SL_OFFLOAD_NEEDS_CSUM && !(get(&f->new_accepts) & SL_CAN_CSUM))
 		return false;
 	if (!left && (len > TCP_DATA + 50 || !slow_valid(bytes, &h)))
 		return false;
@@ -387,9 +377,8 @@ static void test_offloads(void **state)
 	static const uint32_t accepts[] = {0, SL_CAN_CSUM, SL_CAN_CSUM | SL_CAN_TSO6, ALL_CAN};
 
 	(void)state;
-	for
-		each_mode(m) for (unsigned i = 0; i < 8; i++)
-		{
+	for (const struct mode *m = modes; m != MODES_END; m++)
+		for (unsigned i = 0; i < 8; i++) {
 			uint64_t each = i / 2 == 3 ? 1 : 3;
 			struct sl_link_stats s;
 			struct rig r;
@@ -423,32 +412,29 @@ static void change(struct rig *r, unsigned side, uint32_t emits, uint32_t accept
 static void test_accepts_change(void **state)
 {
 	(void)state;
-	for
-		each_mode(m)
-		{
-			uint64_t offered = 0;
-			struct rig r;
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		uint64_t offered = 0;
+		struct rig r;
 
-			offload_open(&r, m, ALL_CAN, ALL_CAN);
-			set(&r.f[1]->mode, SINK_ASYNC);
-			for (unsigned i = 0; i < 20; i++) {
-				fake_offer(r.f[0], offered += 100);
-				until(&r, fake_given(r.f[0]) == offered);
-				rest(&r); /* all is delivered: from now on the new features hold */
-				change(&r, 1, 0, i & 1 ? ALL_CAN : 0);
-				rest(&r);
-			}
-			offload_close(&r, offered);
+		offload_open(&r, m, ALL_CAN, ALL_CAN);
+		set(&r.f[1]->mode, SINK_ASYNC);
+		for (unsigned i = 0; i < 20; i++) {
+			fake_offer(r.f[0], offered += 100);
+			until(&r, fake_given(r.f[0]) == offered);
+			rest(&r); /* all is delivered: from now on the new features hold */
+			change(&r, 1, 0, i & 1 ? ALL_CAN : 0);
+			rest(&r);
 		}
+		offload_close(&r, offered);
+	}
 }
 
 /* The same in the middle of traffic: what counts here is that it goes on. */
 static void test_accepts_change_in_flight(void **state)
 {
 	(void)state;
-	for
-		each_mode(m) for (unsigned sink = SINK_SYNC; sink <= SINK_ASYNC; sink++)
-		{
+	for (const struct mode *m = modes; m != MODES_END; m++)
+		for (unsigned sink = SINK_SYNC; sink <= SINK_ASYNC; sink++) {
 			struct rig r;
 
 			rig_make(&r, m, 1, 1);
@@ -469,59 +455,77 @@ static void test_accepts_change_in_flight(void **state)
 		}
 }
 
-/* A change finds the sink blocked, with packets on both sides of the fitting. */
+/* A change finds the sink blocked, or holding, with packets on both sides of the fitting. */
 static void test_accepts_change_while_blocked(void **state)
 {
 	(void)state;
-	for
-		each_mode(m) for (unsigned i = 0; i < 6; i++)
-		{
+	for (const struct mode *m = modes; m != MODES_END; m++)
+		for (unsigned i = 0; i < 8; i++) {
 			struct rig r;
 
 			rig_make(&r, m, 1, 1);
 			r.f[0]->info.emits = ALL_CAN;
 			r.f[1]->info.accepts = i & 1 ? ALL_CAN : 0;
-			set(&r.f[1]->mode, i / 2); /* SINK_STUCK too: all is in flight */
+			r.f[1]->mode = i & 2 ? SINK_ASYNC : SINK_SYNC;
+			set(&r.f[1]->blocked, !(i & 4));
+			fake_hold(r.f[1], true);
 			rig_join(&r);
-			if (i < 4)
-				fake_block(r.f[1], true);
 			fake_offer(r.f[0], 32);
 			until(&r, fake_given(r.f[0]) == 32);
 			fake_offer(r.f[0], 400);
 			rest(&r);
-			if (i >= 4)
+			if (i & 2) /* what it has it still has to finish */
 				fake_block(r.f[1], true);
 			change(&r, 1, 0, i & 1 ? 0 : ALL_CAN);
 			rest(&r);
-			if (i >= 4)
-				set(&r.f[1]->mode, SINK_ASYNC);
+			fake_hold(r.f[1], false);
+			rest(&r);
 			fake_block(r.f[1], false);
-			fake_poke(r.f[1]);
 			until(&r, fake_taken(r.f[1]) == 400);
 			rig_close_lossless(&r);
 		}
+}
+
+/* A full ring whose entries all come back while the change is being waited for. */
+static void test_accepts_change_while_full(void **state)
+{
+	(void)state;
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		struct rig r;
+
+		rig_make(&r, m, 1, 1);
+		r.f[1]->mode = SINK_ASYNC;
+		fake_hold(r.f[1], true);
+		rig_join(&r);
+		fake_offer(r.f[0], 400);
+		until(&r, fake_given(r.f[0]) == 32);
+		rest(&r);
+		change(&r, 1, 0, ALL_CAN);
+		rest(&r);
+		fake_hold(r.f[1], false);
+		until(&r, fake_taken(r.f[1]) == 400);
+		rig_close_lossless(&r);
+	}
 }
 
 /* Packets that were received before the source stopped emitting super-packets. */
 static void test_emits_shrink(void **state)
 {
 	(void)state;
-	for
-		each_mode(m)
-		{
-			struct rig r;
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		struct rig r;
 
-			offload_open(&r, m, ALL_CAN, 0);
-			fake_block(r.f[1], true);
-			fake_offer(r.f[0], 20);
-			until(&r, fake_given(r.f[0]) == 20);
-			rest(&r);
-			change(&r, 0, 0, 0);
-			rest(&r);
-			fake_block(r.f[1], false);
-			until(&r, get(&r.f[1]->queues[0].taken) == 60);
-			offload_close(&r, 20);
-		}
+		offload_open(&r, m, ALL_CAN, 0);
+		fake_block(r.f[1], true);
+		fake_offer(r.f[0], 20);
+		until(&r, fake_given(r.f[0]) == 20);
+		rest(&r);
+		change(&r, 0, 0, 0);
+		rest(&r);
+		fake_block(r.f[1], false);
+		until(&r, get(&r.f[1]->queues[0].taken) == 60);
+		offload_close(&r, 20);
+	}
 }
 
 /*
@@ -532,30 +536,28 @@ static void test_regions(void **state)
 {
 	(void)state;
 	for (unsigned declined = 0; declined < 2; declined++)
-		for
-			each_mode(m)
-			{
-				struct sl_link_stats s;
-				uint32_t added;
-				struct rig r;
+		for (const struct mode *m = modes; m != MODES_END; m++) {
+			struct sl_link_stats s;
+			uint32_t added;
+			struct rig r;
 
-				rig_make(&r, m, 1, 1);
-				r.f[1]->ops.region_add = fake_region_add;
-				r.f[1]->ops.region_del = fake_region_del;
-				r.f[1]->declines = declined ? -EOPNOTSUPP : 0;
-				r.f[1]->mode = SINK_ASYNC;
-				rig_join(&r);
-				fake_offer(r.f[0], 600);
-				until(&r, fake_taken(r.f[1]) == 600);
-				rig_halt(&r);
-				sl_link_stats(r.link, 0, &s);
-				assert_int_equal(s.between.copied, declined ? 600 : 0);
-				added = r.f[1]->added;
-				assert_int_equal(added, 1); /* the source's, or the fitting's */
-				sl_link_stop(r.link);
-				assert_int_equal(r.f[1]->deleted, 0);
-				rig_close_lossless(&r);
-			}
+			rig_make(&r, m, 1, 1);
+			r.f[1]->ops.region_add = fake_region_add;
+			r.f[1]->ops.region_del = fake_region_del;
+			r.f[1]->declines = declined ? -EOPNOTSUPP : 0;
+			r.f[1]->mode = SINK_ASYNC;
+			rig_join(&r);
+			fake_offer(r.f[0], 600);
+			until(&r, fake_taken(r.f[1]) == 600);
+			rig_halt(&r);
+			sl_link_stats(r.link, 0, &s);
+			assert_int_equal(s.between.copied, declined ? 600 : 0);
+			added = r.f[1]->added;
+			assert_int_equal(added, 1); /* the source's, or the fitting's */
+			sl_link_stop(r.link);
+			assert_int_equal(r.f[1]->deleted, 0);
+			rig_close_lossless(&r);
+		}
 }
 
 static uint32_t add_calls, del_calls;
@@ -648,14 +650,12 @@ static void recall_in_traffic(const struct mode *m, enum sink_mode sink, uint32_
 static void test_recall(void **state)
 {
 	(void)state;
-	for
-		each_mode(m)
-		{
-			recall_in_traffic(m, SINK_SYNC, ALL_CAN);
-			recall_in_traffic(m, SINK_ASYNC, ALL_CAN);
-			recall_in_traffic(m, SINK_SYNC, 0);
-			recall_in_traffic(m, SINK_ASYNC, 0);
-		}
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		recall_in_traffic(m, SINK_SYNC, ALL_CAN);
+		recall_in_traffic(m, SINK_ASYNC, ALL_CAN);
+		recall_in_traffic(m, SINK_SYNC, 0);
+		recall_in_traffic(m, SINK_ASYNC, 0);
+	}
 }
 
 /* The sink is blocked: what it never took is dropped, and the link is at rest afterwards. */
@@ -663,28 +663,26 @@ static void test_recall_while_blocked(void **state)
 {
 	(void)state;
 	for (unsigned fit = 0; fit < 2; fit++)
-		for
-			each_mode(m)
-			{
-				struct rig r;
+		for (const struct mode *m = modes; m != MODES_END; m++) {
+			struct rig r;
 
-				rig_make(&r, m, 1, 1);
-				r.f[0]->info.emits = fit ? ALL_CAN : 0;
-				rig_join(&r);
-				fake_block(r.f[1], true);
-				fake_offer(r.f[0], 20);
-				until(&r, fake_given(r.f[0]) == 20);
-				rest(&r);
-				recall(&r);
-				until(&r, get(&r.f[0]->recalls) == 1);
-				assert_int_equal(rig_drops(&r, 0, SL_DROP_RECALLED), 20);
-				fake_block(r.f[1], false);
-				rest(&r);
-				fake_offer(r.f[0], 50);
-				until(&r, fake_taken(r.f[1]) == 30);
-				rest(&r);
-				rig_close(&r);
-			}
+			rig_make(&r, m, 1, 1);
+			r.f[0]->info.emits = fit ? ALL_CAN : 0;
+			rig_join(&r);
+			fake_block(r.f[1], true);
+			fake_offer(r.f[0], 20);
+			until(&r, fake_given(r.f[0]) == 20);
+			rest(&r);
+			recall(&r);
+			until(&r, get(&r.f[0]->recalls) == 1);
+			assert_int_equal(rig_drops(&r, 0, SL_DROP_RECALLED), 20);
+			fake_block(r.f[1], false);
+			rest(&r);
+			fake_offer(r.f[0], 50);
+			until(&r, fake_taken(r.f[1]) == 30);
+			rest(&r);
+			rig_close(&r);
+		}
 }
 
 /* Of what the sink has finished nothing is counted as lost. */
@@ -692,26 +690,25 @@ static void test_recall_counts_the_lost(void **state)
 {
 	(void)state;
 	for (unsigned fit = 0; fit < 2; fit++)
-		for
-			each_mode(m)
-			{
-				struct rig r;
+		for (const struct mode *m = modes; m != MODES_END; m++) {
+			struct rig r;
 
-				rig_make(&r, m, 1, 1);
-				r.f[0]->info.emits = fit ? ALL_CAN : 0;
-				r.f[1]->mode = SINK_STUCK;
-				rig_join(&r);
-				fake_offer(r.f[0], 20);
-				until(&r, fake_given(r.f[0]) == 20);
-				rest(&r);
-				set(&r.f[1]->mode,
-				    SINK_SYNC); /* takes no more; finishes what it has */
-				recall(&r);
-				until(&r, get(&r.f[0]->recalls) == 1);
-				assert_int_equal(fake_taken(r.f[1]), 20);
-				assert_int_equal(rig_drops(&r, 0, SL_DROP_RECALLED), 0);
-				rig_close(&r);
-			}
+			rig_make(&r, m, 1, 1);
+			r.f[0]->info.emits = fit ? ALL_CAN : 0;
+			r.f[1]->mode = SINK_ASYNC;
+			fake_hold(r.f[1], true);
+			rig_join(&r);
+			fake_offer(r.f[0], 20);
+			until(&r, fake_got(r.f[1]) == 20);
+			rest(&r);
+			recall(&r);
+			until(&r, !get(&r.f[0]->want_recall));
+			fake_hold(r.f[1], false);
+			until(&r, get(&r.f[0]->recalls) == 1);
+			assert_int_equal(fake_taken(r.f[1]), 20);
+			assert_int_equal(rig_drops(&r, 0, SL_DROP_RECALLED), 0);
+			rig_close(&r);
+		}
 }
 
 /* A consumer that does not answer is stopped, and only then is its memory given back. */
@@ -719,7 +716,8 @@ static void recall_stuck(struct rig *r, uint32_t nth)
 {
 	uint64_t offered = fake_given(r->f[0]) + 20;
 
-	set(&r->f[1]->mode, SINK_STUCK);
+	set(&r->f[1]->mode, SINK_ASYNC);
+	fake_hold(r->f[1], true);
 	fake_offer(r->f[0], offered);
 	until(r, fake_given(r->f[0]) == offered);
 	rest(r);
@@ -728,7 +726,7 @@ static void recall_stuck(struct rig *r, uint32_t nth)
 	assert_int_equal(get(&r->f[1]->stops), nth);
 	assert_true(rig_gone(r, 0));
 	rest(r); /* its deadline is over: no timer fires on and on */
-	set(&r->f[1]->mode, SINK_SYNC);
+	fake_hold(r->f[1], false);
 	set(&r->f[1]->back, 1);
 	fake_poke(r->f[1]);
 	until(r, !rig_gone(r, 0));
@@ -738,25 +736,23 @@ static void test_recall_unanswered(void **state)
 {
 	(void)state;
 	for (unsigned fit = 0; fit < 2; fit++)
-		for
-			each_mode(m)
-			{
-				uint64_t taken;
-				struct rig r;
+		for (const struct mode *m = modes; m != MODES_END; m++) {
+			uint64_t taken;
+			struct rig r;
 
-				rig_make(&r, m, 1, 1);
-				r.f[0]->info.emits = fit ? ALL_CAN : 0;
-				rig_join(&r);
-				recall_stuck(&r, 1);
-				assert_int_equal(rig_drops(&r, 0, SL_DROP_RECALLED) +
-							 rig_drops(&r, 0, SL_DROP_PEER_GONE),
-						 20);
-				taken = fake_taken(r.f[1]);
-				fake_offer(r.f[0], 100);
-				until(&r, fake_taken(r.f[1]) == taken + 80);
-				recall_stuck(&r, 2);
-				rig_close(&r);
-			}
+			rig_make(&r, m, 1, 1);
+			r.f[0]->info.emits = fit ? ALL_CAN : 0;
+			rig_join(&r);
+			recall_stuck(&r, 1);
+			assert_int_equal(rig_drops(&r, 0, SL_DROP_RECALLED) +
+						 rig_drops(&r, 0, SL_DROP_PEER_GONE),
+					 20);
+			taken = fake_taken(r.f[1]);
+			fake_offer(r.f[0], 100);
+			until(&r, fake_taken(r.f[1]) == taken + 80);
+			recall_stuck(&r, 2);
+			rig_close(&r);
+		}
 }
 
 /* Each recall has its own 100 ms, also after one that was never answered. */
@@ -768,7 +764,7 @@ static void test_recall_has_its_time(void **state)
 
 		rig_open(&r, &modes[n]);
 		recall_stuck(&r, 1);
-		set(&r.f[1]->mode, SINK_STUCK);
+		fake_hold(r.f[1], true);
 		fake_offer(r.f[0], 40);
 		until(&r, fake_given(r.f[0]) == 40);
 		rest(&r);
@@ -776,7 +772,7 @@ static void test_recall_has_its_time(void **state)
 		for (unsigned i = 0; i < 6; i++)
 			rig_step(&r);
 		assert_int_equal(get(&r.f[1]->stops), 1);
-		set(&r.f[1]->mode, SINK_ASYNC);
+		fake_hold(r.f[1], false);
 		until(&r, get(&r.f[0]->recalls) == 2);
 		assert_int_equal(get(&r.f[1]->stops), 1);
 		rig_close(&r);
@@ -834,8 +830,7 @@ static void gone_and_back(const struct mode *m, enum how how, enum sink_mode sin
 		/* What is given now is drained. */
 		fake_offer(r.f[0], get(&r.f[0]->budget) + 500);
 		until(&r, fake_given(r.f[0]) == get(&r.f[0]->budget));
-		until(&r, fake_taken(r.f[1]) + rig_drops(&r, 0, SL_DROP_PEER_GONE) ==
-				  fake_given(r.f[0]));
+		until(&r, fake_taken(r.f[1]) + rig_lost(&r, 0) == fake_given(r.f[0]));
 		rest(&r);
 		taken = fake_taken(r.f[1]);
 		come_back(&r, 1);
@@ -851,118 +846,104 @@ static void gone_and_back(const struct mode *m, enum how how, enum sink_mode sin
 static void test_gone_by_rx(void **state)
 {
 	(void)state;
-	for
-		each_mode(m)
-		{
-			gone_and_back(m, BY_RX, SINK_SYNC, 0);
-			gone_and_back(m, BY_RX, SINK_ASYNC, ALL_CAN);
-		}
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		gone_and_back(m, BY_RX, SINK_SYNC, 0);
+		gone_and_back(m, BY_RX, SINK_ASYNC, ALL_CAN);
+	}
 }
 
 static void test_gone_by_tx(void **state)
 {
 	(void)state;
-	for
-		each_mode(m)
-		{
-			gone_and_back(m, BY_TX, SINK_SYNC, ALL_CAN);
-			gone_and_back(m, BY_TX, SINK_ASYNC, 0);
-		}
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		gone_and_back(m, BY_TX, SINK_SYNC, ALL_CAN);
+		gone_and_back(m, BY_TX, SINK_ASYNC, 0);
+	}
 }
 
 static void test_gone_by_control(void **state)
 {
 	(void)state;
-	for
-		each_mode(m)
-		{
-			gone_and_back(m, BY_CONTROL, SINK_SYNC, 0);
-			gone_and_back(m, BY_CONTROL, SINK_ASYNC, ALL_CAN);
-		}
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		gone_and_back(m, BY_CONTROL, SINK_SYNC, 0);
+		gone_and_back(m, BY_CONTROL, SINK_ASYNC, ALL_CAN);
+	}
 }
 
 /* "attached: 0 while it waits for its peer: rx() and tx() are not called" */
 static void test_gone_by_info(void **state)
 {
 	(void)state;
-	for
-		each_mode(m)
-		{
-			gone_and_back(m, BY_INFO, SINK_SYNC, 0);
-			gone_and_back(m, BY_INFO, SINK_ASYNC, ALL_CAN);
-		}
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		gone_and_back(m, BY_INFO, SINK_SYNC, 0);
+		gone_and_back(m, BY_INFO, SINK_ASYNC, ALL_CAN);
+	}
 }
 
 /* It was blocked when it went: it is not waited for any more when it is back. */
 static void test_gone_while_blocked(void **state)
 {
 	(void)state;
-	for
-		each_mode(m)
-		{
-			struct rig r;
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		struct rig r;
 
-			rig_open(&r, m);
-			fake_block(r.f[1], true);
-			fake_offer(r.f[0], 20);
-			until(&r, fake_given(r.f[0]) == 20);
-			rest(&r);
-			go_away(&r, 1, BY_CONTROL);
-			rest(&r);
-			fake_block(r.f[1], false);
-			come_back(&r, 1);
-			rest(&r);
-			fake_offer(r.f[0], 100);
-			until(&r, fake_given(r.f[0]) == 100);
-			until(&r, fake_taken(r.f[1]) + rig_drops(&r, 0, SL_DROP_PEER_GONE) == 100);
-			rest(&r);
-			rig_close(&r);
-		}
+		rig_open(&r, m);
+		fake_block(r.f[1], true);
+		fake_offer(r.f[0], 20);
+		until(&r, fake_given(r.f[0]) == 20);
+		rest(&r);
+		go_away(&r, 1, BY_CONTROL);
+		rest(&r);
+		fake_block(r.f[1], false);
+		come_back(&r, 1);
+		rest(&r);
+		fake_offer(r.f[0], 100);
+		until(&r, fake_given(r.f[0]) == 100);
+		until(&r, fake_taken(r.f[1]) + rig_drops(&r, 0, SL_DROP_PEER_GONE) == 100);
+		rest(&r);
+		rig_close(&r);
+	}
 }
 
 static void test_waiting_at_open(void **state)
 {
 	(void)state;
-	for
-		each_mode(m)
-		{
-			struct rig r;
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		struct rig r;
 
-			rig_make(&r, m, 1, 1);
-			r.f[1]->info.attached = 0;
-			r.f[1]->stopped = 1;
-			rig_join(&r);
-			fake_offer(r.f[0], 100);
-			fake_offer(r.f[1], 100);
-			until(&r, rig_drops(&r, 0, SL_DROP_PEER_GONE) == 100);
-			rest(&r);
-			assert_true(rig_gone(&r, 0));
-			assert_int_equal(fake_given(r.f[1]), 0);
-			come_back(&r, 1);
-			fake_offer(r.f[0], 300);
-			until(&r, fake_taken(r.f[1]) == 200 && fake_taken(r.f[0]) == 100);
-			assert_int_equal(get(&r.f[1]->stops), 0);
-			rig_close(&r);
-		}
+		rig_make(&r, m, 1, 1);
+		r.f[1]->info.attached = 0;
+		r.f[1]->stopped = 1;
+		rig_join(&r);
+		fake_offer(r.f[0], 100);
+		fake_offer(r.f[1], 100);
+		until(&r, rig_drops(&r, 0, SL_DROP_PEER_GONE) == 100);
+		rest(&r);
+		assert_true(rig_gone(&r, 0));
+		assert_int_equal(fake_given(r.f[1]), 0);
+		come_back(&r, 1);
+		fake_offer(r.f[0], 300);
+		until(&r, fake_taken(r.f[1]) == 200 && fake_taken(r.f[0]) == 100);
+		assert_int_equal(get(&r.f[1]->stops), 0);
+		rig_close(&r);
+	}
 }
 
 /* The recall of a source whose consumer is away is answered as well. */
 static void test_recall_while_gone(void **state)
 {
 	(void)state;
-	for
-		each_mode(m)
-		{
-			struct rig r;
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		struct rig r;
 
-			rig_open(&r, m);
-			go_away(&r, 1, BY_TX);
-			recall(&r);
-			until(&r, get(&r.f[0]->recalls) == 1);
-			come_back(&r, 1);
-			rest(&r);
-			rig_close(&r);
-		}
+		rig_open(&r, m);
+		go_away(&r, 1, BY_TX);
+		recall(&r);
+		until(&r, get(&r.f[0]->recalls) == 1);
+		come_back(&r, 1);
+		rest(&r);
+		rig_close(&r);
+	}
 }
 
 /*
@@ -982,28 +963,26 @@ static void test_ended(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < 8; i++)
-		for
-			each_mode(m)
-			{
-				unsigned queues = i & 1 ? 3 : 1;
-				struct rig r;
+		for (const struct mode *m = modes; m != MODES_END; m++) {
+			unsigned queues = i & 1 ? 3 : 1;
+			struct rig r;
 
-				rig_make(&r, m, queues, 1);
-				r.config.ended = count_ended;
-				r.f[0]->ends = 1;
-				r.f[0]->budget = 500;
-				r.f[0]->info.emits = i & 4 ? ALL_CAN : 0;
-				r.f[1]->mode = i & 2 ? SINK_ASYNC : SINK_SYNC;
-				rig_join(&r);
-				until(&r, get(&r.ended));
-				assert_int_equal(fake_taken(r.f[1]), 500 * queues);
-				fake_offer(r.f[1], 100); /* the other direction goes on */
-				until(&r, fake_taken(r.f[0]) == 100);
-				rest(&r);
-				assert_int_equal(get(&r.ended), 1);
-				rig_close_lossless(&r);
-				assert_int_equal(r.ended, 1);
-			}
+			rig_make(&r, m, queues, 1);
+			r.config.ended = count_ended;
+			r.f[0]->ends = 1;
+			r.f[0]->budget = 500;
+			r.f[0]->info.emits = i & 4 ? ALL_CAN : 0;
+			r.f[1]->mode = i & 2 ? SINK_ASYNC : SINK_SYNC;
+			rig_join(&r);
+			until(&r, get(&r.ended));
+			assert_int_equal(fake_taken(r.f[1]), 500 * queues);
+			fake_offer(r.f[1], 100); /* the other direction goes on */
+			until(&r, fake_taken(r.f[0]) == 100);
+			rest(&r);
+			assert_int_equal(get(&r.ended), 1);
+			rig_close_lossless(&r);
+			assert_int_equal(r.ended, 1);
+		}
 }
 
 static void count_only(void *ctx)
@@ -1014,45 +993,41 @@ static void count_only(void *ctx)
 static void test_both_end_once(void **state)
 {
 	(void)state;
-	for
-		each_mode(m)
-		{
-			struct rig r;
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		struct rig r;
 
-			rig_make(&r, m, 2, 2);
-			r.config.ended = count_only;
-			r.f[0]->ends = r.f[1]->ends = 1;
-			r.f[0]->budget = r.f[1]->budget = 200;
-			rig_join(&r);
-			until(&r, fake_taken(r.f[0]) == 400 && fake_taken(r.f[1]) == 400);
-			rest(&r);
-			assert_int_equal(get(&r.ended), 1);
-			rig_close_lossless(&r);
-		}
+		rig_make(&r, m, 2, 2);
+		r.config.ended = count_only;
+		r.f[0]->ends = r.f[1]->ends = 1;
+		r.f[0]->budget = r.f[1]->budget = 200;
+		rig_join(&r);
+		until(&r, fake_taken(r.f[0]) == 400 && fake_taken(r.f[1]) == 400);
+		rest(&r);
+		assert_int_equal(get(&r.ended), 1);
+		rig_close_lossless(&r);
+	}
 }
 
 /* An end behind a blocked sink has to wait. */
 static void test_ended_waits(void **state)
 {
 	(void)state;
-	for
-		each_mode(m)
-		{
-			struct rig r;
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		struct rig r;
 
-			rig_make(&r, m, 1, 1);
-			r.config.ended = count_ended;
-			r.f[0]->ends = 1;
-			r.f[0]->budget = 10;
-			fake_block(r.f[1], true);
-			rig_join(&r);
-			until(&r, fake_given(r.f[0]) == 10);
-			rest(&r);
-			assert_int_equal(get(&r.ended), 0);
-			fake_block(r.f[1], false);
-			until(&r, get(&r.ended) == 1);
-			rig_close_lossless(&r);
-		}
+		rig_make(&r, m, 1, 1);
+		r.config.ended = count_ended;
+		r.f[0]->ends = 1;
+		r.f[0]->budget = 10;
+		fake_block(r.f[1], true);
+		rig_join(&r);
+		until(&r, fake_given(r.f[0]) == 10);
+		rest(&r);
+		assert_int_equal(get(&r.ended), 0);
+		fake_block(r.f[1], false);
+		until(&r, get(&r.ended) == 1);
+		rig_close_lossless(&r);
+	}
 }
 
 /* Stopped in every state there is: rig_close() holds the books to account. */
@@ -1060,24 +1035,22 @@ static void test_stop_with_packets(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < 10; i++)
-		for
-			each_mode(m)
-			{
-				struct rig r;
+		for (const struct mode *m = modes; m != MODES_END; m++) {
+			struct rig r;
 
-				rig_make(&r, m, 1, 1);
-				r.f[0]->info.emits = i & 1 ? ALL_CAN : 0;
-				r.f[1]->mode = i / 2 % 3;
-				rig_join(&r);
-				if (i >= 6)
-					fake_block(r.f[1], true);
-				fake_offer(r.f[0], FAKE_MANY);
-				fake_offer(r.f[1], FAKE_MANY);
-				until(&r, fake_given(r.f[0]) >= 32 && fake_taken(r.f[0]) > 200);
-				if (i == 8)
-					set(&r.f[1]->gone_tx, 1);
-				rig_close(&r);
-			}
+			rig_make(&r, m, 1, 1);
+			r.f[0]->info.emits = i & 1 ? ALL_CAN : 0;
+			r.f[1]->mode = i / 2 % 3;
+			rig_join(&r);
+			if (i >= 6)
+				fake_block(r.f[1], true);
+			fake_offer(r.f[0], FAKE_MANY);
+			fake_offer(r.f[1], FAKE_MANY);
+			until(&r, fake_given(r.f[0]) >= 32 && fake_taken(r.f[0]) > 200);
+			if (i == 8)
+				set(&r.f[1]->gone_tx, 1);
+			rig_close(&r);
+		}
 }
 
 /* As it is delivered while stopping: what a port does take at once is not lost. */
@@ -1102,20 +1075,18 @@ static void test_stop_delivers(void **state)
 static void test_release_alone(void **state)
 {
 	(void)state;
-	for
-		each_mode(m)
-		{
-			struct rig r;
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		struct rig r;
 
-			rig_open(&r, m);
-			fake_offer(r.f[0], FAKE_MANY);
-			until(&r, fake_given(r.f[0]) > 100);
-			rig_halt(&r);
-			sl_link_release(r.link);
-			assert_int_equal(r.closed, 2);
-			for (unsigned i = 0; i < m->workers; i++)
-				sl_worker_release(r.workers[i]);
-		}
+		rig_open(&r, m);
+		fake_offer(r.f[0], FAKE_MANY);
+		until(&r, fake_given(r.f[0]) > 100);
+		rig_halt(&r);
+		sl_link_release(r.link);
+		assert_int_equal(r.closed, 2);
+		for (unsigned i = 0; i < m->workers; i++)
+			sl_worker_release(r.workers[i]);
+	}
 	sl_link_release(NULL);
 }
 
@@ -1144,7 +1115,7 @@ static void test_stats(void **state)
 	rig_close_lossless(&r);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refused_layer),
@@ -1162,6 +1133,7 @@ int main(void)
 		cmocka_unit_test(test_accepts_change),
 		cmocka_unit_test(test_accepts_change_in_flight),
 		cmocka_unit_test(test_accepts_change_while_blocked),
+		cmocka_unit_test(test_accepts_change_while_full),
 		cmocka_unit_test(test_emits_shrink),
 		cmocka_unit_test(test_regions),
 		cmocka_unit_test(test_regions_balance),
@@ -1187,5 +1159,7 @@ int main(void)
 		cmocka_unit_test(test_stats),
 	};
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

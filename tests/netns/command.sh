@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# help, --version, probe, and the shell's completion.
+. "$(dirname "$0")/lib.sh"
+
+[[ $("$sluice" --version) =~ ^sluice\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
+[[ $("$sluice" -V) == "$("$sluice" --version)" ]]
+for help in help --help -h 'help help'; do
+	# shellcheck disable=SC2086
+	"$sluice" $help | grep -q 'sluice link *\[options\] PORT PORT'
+done
+refused 2 'Usage' "$sluice"
+[[ $("$sluice" help link) == "$("$sluice" link --help)" ]]
+[[ $("$sluice" help probe) == "$("$sluice" probe --help)" ]]
+for word in --workers --poll --duration --stats --json --pcap tap: tun: pcap: gen: null: mtu=N netns=NAME; do
+	"$sluice" help link | grep -q -- "  $word" || fail "help link does not name $word"
+done
+refused 1 'cannot write the output: No space left' bash -c '"$1" help >/dev/full' - "$sluice"
+
+# probe: each check once, with a reason and a fix where it says no.
+"$sluice" probe --json >"$dir/probe.json"
+"$python" -B - "$dir/probe.json" <<'END'
+import json, os, sys
+with open(sys.argv[1]) as file:
+    probe = json.load(file)
+assert probe['kernel'] == os.uname().release and probe['cpus'] == len(os.sched_getaffinity(0)), probe
+names = [check['name'] for check in probe['checks']]
+assert len(set(names)) == len(names)
+for name in 'tun tap tun-vnet-hdr tun-csum tun-tso4 tun-tso6 tun-uso tun-multi-queue tun-napi netns userns'.split():
+    assert name in names, name
+for check in probe['checks']:
+    assert set(check) >= {'name', 'group', 'ok', 'reason', 'fix'} and type(check['ok']) is bool, check
+    assert not (check['ok'] and check['fix']), check
+    assert check['ok'] or check['reason'] and check['fix'], check
+    if check['name'] in ('tun', 'tap', 'netns'):  # or this test would not run
+        assert check['ok'], check
+END
+interfaces=$(ip -o link | wc -l)
+"$sluice" probe >"$dir/probe"
+[[ $(grep -cE ' (yes|no)( |$)' "$dir/probe") == $(grep -o '"name"' "$dir/probe.json" | wc -l) ]]
+(($(ip -o link | wc -l) == interfaces))
+
+# completion: what `sluice complete` offers for the last word, and what the shell makes of it.
+offers() { # WORDS... : WANTED...
+	local words=()
+	while [[ $1 != : ]]; do
+		words+=("$1")
+		shift
+	done
+	shift
+	[[ $("$sluice" complete -- "${words[@]}" | sort | xargs) == "$*" ]] ||
+		fail "complete ${words[*]}: $("$sluice" complete -- "${words[@]}" | xargs), not $*"
+}
+offers '' : --version help link probe
+offers li : link
+offers link t : tap: tun:
+offers link tap:m : tap:mac= tap:mtu=
+offers link tap:name=x,off : tap:name=x,offload=
+offers link tap:name=x,offload= : tap:name=x,offload=off tap:name=x,offload=on
+offers link gen:rate= : gen:rate=max
+offers link --poll '' : adaptive off on
+offers link --p : --pcap --poll
+offers link --pcap '' : @files
+offers link pcap:read= : @files
+offers help '' : --version help link probe
+offers nonsense '' :
+offers link bogus:x :
+
+completion=$here/../../completion/sluice.bash
+complete_line() { # LINE: COMPREPLY as the shell would get it
+	PATH=$(dirname "$sluice"):$PATH bash --norc -c '
+		. "$1"
+		COMP_LINE=$2 COMP_POINT=${#2} COMP_CWORD=1
+		_sluice sluice 2>/dev/null
+		echo "${COMPREPLY[@]}"' - "$completion" "$1"
+}
+touch "$dir/some.pcap"
+cd "$dir"
+[[ $(complete_line 'sluice li') == link ]]
+[[ $(complete_line 'sluice link tap:name=a,off') == a,offload= ]]
+[[ $(complete_line 'sluice link ta') == tap: ]]
+[[ $(complete_line 'sluice link tap:name=a,offload=o') == 'on off' ]]
+[[ $(complete_line 'sluice link pcap:read=so') == some.pcap ]]
+[[ $(complete_line 'sluice link --pcap so') == some.pcap ]]
+bash --norc -c '. "$1"; complete -p sluice' - "$completion" | grep -q -- '-F _sluice'
