@@ -10,8 +10,9 @@
 #include "base/bytes.h"
 #include "base/reason.h"
 
-#define VALUES_MAX 32	/* key=value pairs in one spec */
-#define TEXT_MAX   4096 /* bytes in one spec */
+#define VALUES_MAX 32	   /* key=value pairs in one spec */
+#define TEXT_MAX   4096	   /* bytes in one spec */
+#define TEXT	   "%.64s" /* a value in a message: what is allowed comes behind it */
 
 struct value {
 	const struct sl_param *param;
@@ -27,7 +28,7 @@ struct sl_args {
 };
 
 /*
- * The nearest word: Levenshtein distance, by rows.
+ * The nearest word: Levenshtein distance, with two neighbours swapped as one change.
  */
 
 #define WORD_MAX 32
@@ -35,23 +36,21 @@ struct sl_args {
 static unsigned distance(const char *a, const char *b)
 {
 	size_t la = strnlen(a, WORD_MAX), lb = strnlen(b, WORD_MAX);
-	unsigned row[WORD_MAX + 1];
+	unsigned d[WORD_MAX + 1][WORD_MAX + 1];
 
 	for (unsigned j = 0; j <= lb; j++)
-		row[j] = j;
+		d[0][j] = j;
 	for (unsigned i = 1; i <= la; i++) {
-		unsigned diagonal = row[0];
-
-		row[0] = i;
+		d[i][0] = i;
 		for (unsigned j = 1; j <= lb; j++) {
-			unsigned above = row[j];
-			unsigned change = diagonal + (a[i - 1] != b[j - 1]);
+			unsigned change = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
 
-			row[j] = sl_min(change, sl_min(above, row[j - 1]) + 1);
-			diagonal = above;
+			d[i][j] = sl_min(change, sl_min(d[i - 1][j], d[i][j - 1]) + 1);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				d[i][j] = sl_min(d[i][j], d[i - 2][j - 2] + 1);
 		}
 	}
-	return row[lb];
+	return d[la][lb];
 }
 
 const char *sl_param_nearest(const char *word, const char *const *words)
@@ -95,11 +94,11 @@ static int parse_uint(const char *kind, struct value *v)
 
 	if (!parse_decimal(v->text, &rest, &v->number) || *rest)
 		return sl_fail(EINVAL,
-			       "%s: %s=%s is not a whole number from %" PRIu64 " to %" PRIu64, kind,
-			       p->name, v->text, p->min, p->max);
+			       "%s: %s=" TEXT " is not a whole number from %" PRIu64 " to %" PRIu64,
+			       kind, p->name, v->text, p->min, p->max);
 	if (v->number < p->min || v->number > p->max)
-		return sl_fail(EINVAL, "%s: %s=%s is out of range: %" PRIu64 " to %" PRIu64, kind,
-			       p->name, v->text, p->min, p->max);
+		return sl_fail(EINVAL, "%s: %s=" TEXT " is out of range: %" PRIu64 " to %" PRIu64,
+			       kind, p->name, v->text, p->min, p->max);
 	return 0;
 }
 
@@ -108,7 +107,8 @@ static int parse_bool(const char *kind, struct value *v)
 	v->number = !strcmp(v->text, "on");
 	if (v->number || !strcmp(v->text, "off"))
 		return 0;
-	return sl_fail(EINVAL, "%s: %s=%s is neither on nor off", kind, v->param->name, v->text);
+	return sl_fail(EINVAL, "%s: %s=" TEXT " is neither on nor off", kind, v->param->name,
+		       v->text);
 }
 
 static uint64_t rate_unit(const char *suffix)
@@ -134,11 +134,12 @@ static int parse_rate(const char *kind, struct value *v)
 		return 0;
 	unit = parse_decimal(v->text, &rest, &v->number) ? rate_unit(rest) : 0;
 	if (!unit || __builtin_mul_overflow(v->number, unit, &v->number))
-		return sl_fail(EINVAL, "%s: %s=%s is not a rate such as 5000, 10k, 1M or max", kind,
-			       p->name, v->text);
+		return sl_fail(EINVAL, "%s: %s=" TEXT " is not a rate such as 5000, 10k, 1M or max",
+			       kind, p->name, v->text);
 	if (v->number < p->min || v->number > p->max)
 		return sl_fail(EINVAL,
-			       "%s: %s=%s is out of range: %" PRIu64 " to %" PRIu64 ", or max",
+			       "%s: %s=" TEXT " is out of range: %" PRIu64 " to %" PRIu64
+			       ", or max",
 			       kind, p->name, v->text, p->min, p->max);
 	return 0;
 }
@@ -160,14 +161,15 @@ static int parse_mac(const char *kind, struct value *v)
 		int high = hex_digit(p[0]), low = hex_digit(p[1]);
 
 		good = high >= 0 && low >= 0 && (p[2] == ':' || (i == 5 && !p[2]));
-		v->number = v->number << 8 | (uint64_t)(high << 4 | low);
+		v->number = v->number << 8 | (unsigned)high << 4 | (unsigned)low;
 	}
 	if (!good)
-		return sl_fail(EINVAL, "%s: %s=%s is not a MAC address such as 02:00:00:00:00:01",
+		return sl_fail(EINVAL,
+			       "%s: %s=" TEXT " is not a MAC address such as 02:00:00:00:00:01",
 			       kind, v->param->name, v->text);
 	if (v->number >> 40 & 1 || !v->number)
-		return sl_fail(EINVAL, "%s: %s=%s is not a unicast address", kind, v->param->name,
-			       v->text);
+		return sl_fail(EINVAL, "%s: %s=" TEXT " is not a unicast address", kind,
+			       v->param->name, v->text);
 	return 0;
 }
 
@@ -186,7 +188,7 @@ static int parse_cidr(const char *kind, struct value *v)
 	if (inet_pton(v6 ? AF_INET6 : AF_INET, address, bytes) != 1 ||
 	    !parse_decimal(slash + 1, &rest, &prefix) || *rest || prefix > (v6 ? 128 : 32))
 		return sl_fail(EINVAL,
-			       "%s: %s=%s is not an address with a prefix length such as "
+			       "%s: %s=" TEXT " is not an address with a prefix length such as "
 			       "10.0.0.1/24 or fd00::1/64",
 			       kind, v->param->name, v->text);
 	return 0;
@@ -201,7 +203,8 @@ static int parse_string(const char *kind, struct value *v)
 		return sl_fail(EINVAL, "%s: %s= needs a value: %s=%s", kind, p->name, p->name,
 			       p->value);
 	if (len > p->max)
-		return sl_fail(EINVAL, "%s: %s=%s is too long: %zu characters, at most %" PRIu64,
+		return sl_fail(EINVAL,
+			       "%s: %s=" TEXT " is too long: %zu characters, at most %" PRIu64,
 			       kind, p->name, v->text, len, p->max);
 	return 0;
 }
@@ -270,12 +273,13 @@ static int fail_unknown(const char *kind, const char *key, const struct sl_param
 		names[n++] = params->name;
 	}
 	if (!n)
-		return sl_fail(EINVAL, "%s: takes no parameters, \"%s\" was given", kind, key);
+		return sl_fail(EINVAL, "%s: takes no parameters, \"" TEXT "\" was given", kind,
+			       key);
 	nearest = sl_param_nearest(key, names);
 	if (nearest)
-		return sl_fail(EINVAL, "%s: no parameter \"%s\"; did you mean \"%s\"?", kind, key,
-			       nearest);
-	return sl_fail(EINVAL, "%s: no parameter \"%s\"; it takes %s", kind, key, list);
+		return sl_fail(EINVAL, "%s: no parameter \"" TEXT "\"; did you mean \"%s\"?", kind,
+			       key, nearest);
+	return sl_fail(EINVAL, "%s: no parameter \"" TEXT "\"; it takes %s", kind, key, list);
 }
 
 static int add_pair(const char *kind, char *pair, struct sl_args *args)
@@ -386,9 +390,14 @@ bool sl_args_mac(const struct sl_args *args, const char *key, uint8_t mac[6])
 	return v;
 }
 
-static bool same_text(const char *a, const char *b)
+/* Numbers are the same however they are written. */
+static bool same_value(const struct value *a, const struct value *b)
 {
-	return a && b ? !strcmp(a, b) : a == b;
+	if (!a || !b)
+		return a == b;
+	if (a->param->type == SL_PARAM_UINT || a->param->type == SL_PARAM_MAC)
+		return a->number == b->number;
+	return !strcmp(a->text, b->text);
 }
 
 bool sl_args_same(const struct sl_args *a, const struct sl_args *b)
@@ -396,13 +405,13 @@ bool sl_args_same(const struct sl_args *a, const struct sl_args *b)
 	bool given = false;
 
 	for (const struct sl_param *p = a->params; p && p->name; p++) {
-		const char *text = sl_args_text(a, p->name, 0);
+		const struct value *v = value_of(a, p->name, 0);
 
 		if (!(p->flags & SL_PARAM_IDENTITY))
 			continue;
-		if (!same_text(text, sl_args_text(b, p->name, 0)))
+		if (!same_value(v, value_of(b, p->name, 0)))
 			return false;
-		given |= text != NULL;
+		given |= v != NULL;
 	}
 	return given && a->params == b->params;
 }

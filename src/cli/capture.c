@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <pcap/pcap.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/time.h>
@@ -8,29 +7,24 @@
 #include "base/reason.h"
 #include "cli/capture.h"
 #include "packet/frags.h"
-
-#define SNAPLEN 262144
+#include "port/capture_file.h"
 
 struct capture {
 	pthread_mutex_t lock; /* every worker that sends writes here */
 	pcap_t *pcap;
 	pcap_dumper_t *dump;
-	uint8_t packet[SNAPLEN];
+	uint8_t packet[CAPTURE_SNAPLEN];
 };
 
 int capture_open(const char *path, unsigned layer, struct capture **out)
 {
 	struct capture *c = calloc(1, sizeof(*c));
-	int ret = 0;
+	int ret;
 
 	if (!c)
 		return sl_fail(ENOMEM, "no memory for a capture");
 	pthread_mutex_init(&c->lock, NULL);
-	c->pcap = pcap_open_dead(layer == 3 ? DLT_RAW : DLT_EN10MB, SNAPLEN);
-	if (!c->pcap)
-		ret = sl_fail(ENOMEM, "no memory for a capture");
-	else if (!(c->dump = pcap_dump_open(c->pcap, path)))
-		ret = sl_fail(EINVAL, "cannot write the capture: %s", pcap_geterr(c->pcap));
+	ret = capture_file_create(path, layer, &c->pcap, &c->dump);
 	if (ret)
 		capture_close(c);
 	else
@@ -44,7 +38,7 @@ bool capture_packet(struct capture *c, const struct sl_ring *ring, uint32_t at)
 	struct pcap_pkthdr hdr = {.len = sl_ring_packet_len(ring, packet)};
 	bool good;
 
-	hdr.caplen = sl_min(hdr.len, SNAPLEN);
+	hdr.caplen = sl_min(hdr.len, CAPTURE_SNAPLEN);
 	gettimeofday(&hdr.ts, NULL);
 	pthread_mutex_lock(&c->lock);
 	sl_frags_copy(ring, packet, 0, c->packet, hdr.caplen);

@@ -77,7 +77,7 @@ static void print_help(void)
 	       "Options:\n"
 	       "  --workers N        threads that move packets (1)\n"
 	       "  --poll MODE        off, adaptive or on: look before sleeping (adaptive)\n"
-	       "  --duration S       stop after S seconds\n"
+	       "  --duration S       stop after S seconds; 0 for no end\n"
 	       "  --stats S          a line every S seconds; 0 for none (1)\n"
 	       "  --json             one JSON object an interval and a final one\n"
 	       "  --pcap FILE        capture all that crosses the link\n"

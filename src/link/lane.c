@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "link/link_private.h"
+#include "ring/freeze.h"
 
 static struct lane *lane_of(struct sl_task *task)
 {
@@ -67,19 +68,16 @@ static bool arm_rx(struct flow *flow)
 
 static bool arm_tx(struct flow *flow, uint64_t *deadline)
 {
-	bool more;
-
 	if (flow->recall_at)
 		*deadline = sl_min(*deadline, flow->recall_at);
 	if (!flow->tx->dead && (flow->tx_blocked || sl_ring_in_flight(flow->out)))
 		flow->tx->want |= SL_PORT_TX;
 	if (!flow->shared)
 		return false;
-	more = sl_ring_consumer_sleep(flow->ring);
 	/* What the port did not take, or did not finish, waits for the port, not for the ring. */
 	if (flow->tx_blocked || flow->recall_at)
-		return sl_ring_recalled(flow->ring) && !flow->recall_at;
-	return more;
+		return sl_ring_blocked_sleep(flow->ring) && !flow->recall_at;
+	return sl_ring_consumer_sleep(flow->ring);
 }
 
 static bool arm_endpoint(struct lane *lane, struct endpoint *endpoint)

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/reason.h"
 #include "packet/frags.h"
+#include "port/capture_file.h"
 #include "port/kinds.h"
 #include "port/sink.h"
 
@@ -19,7 +20,6 @@
 #define FRAME_MAX 65600 /* 64 KiB of IP and its Ethernet header */
 #define HEADROOM  128
 #define STRIDE	  ((size_t)65792)
-#define SNAPLEN	  262144
 
 struct pcap_port {
 	struct sl_port port;
@@ -79,6 +79,7 @@ static int open_read(struct pcap_port *p)
 	p->pcap = pcap_open_offline(p->path, err);
 	if (!p->pcap)
 		return sl_fail(EINVAL, "pcap: cannot read %s: %s", p->path, err);
+	capture_file_hold(p->pcap);
 	p->layer = (unsigned)layer_of(pcap_datalink(p->pcap));
 	if (!p->layer)
 		return sl_fail(EINVAL, "pcap: %s holds %s, neither Ethernet nor raw IP", p->path,
@@ -105,7 +106,7 @@ static int pcap_port_open(const struct sl_args *args, const struct sl_log *log,
 		.port.ops = &sl_port_pcap,
 		.log = log,
 		.path = strdup(read ? read : write),
-		.frame = read ? NULL : malloc(SNAPLEN),
+		.frame = read ? NULL : malloc(CAPTURE_SNAPLEN),
 	};
 	if (!p->path || (write && !p->frame))
 		ret = sl_fail(ENOMEM, "no memory for a port");
@@ -142,13 +143,7 @@ static int pcap_port_join(struct sl_port *port, const struct sl_port_info *other
 	if (p->arena)
 		return 0;
 	p->layer = other->layer == 3 ? 3 : 2;
-	p->pcap = pcap_open_dead(p->layer == 3 ? DLT_RAW : DLT_EN10MB, SNAPLEN);
-	if (!p->pcap)
-		return sl_fail(ENOMEM, "no memory for a capture file");
-	p->dump = pcap_dump_open(p->pcap, p->path);
-	if (!p->dump)
-		return sl_fail(EINVAL, "pcap: cannot write: %s", pcap_geterr(p->pcap));
-	return 0;
+	return capture_file_create(p->path, p->layer, &p->pcap, &p->dump);
 }
 
 /*
@@ -223,7 +218,7 @@ static void write_one(struct pcap_port *p, struct sl_ring *ring, uint32_t at, st
 {
 	struct sl_packet *packet = sl_ring_packet(ring, at);
 	uint32_t len = sl_ring_packet_len(ring, packet);
-	struct pcap_pkthdr hdr = {.ts = now, .caplen = sl_min(len, SNAPLEN), .len = len};
+	struct pcap_pkthdr hdr = {.ts = now, .caplen = sl_min(len, CAPTURE_SNAPLEN), .len = len};
 	const uint8_t *bytes = packet->frag.addr;
 
 	if (packet->more) {
@@ -263,8 +258,9 @@ static int pcap_port_arm(struct sl_port *port, unsigned q, unsigned want)
 	struct pcap_port *p = pcap_of(port);
 
 	(void)q;
-	if (p->dump)
-		pcap_dump_flush(p->dump); /* who reads the file meanwhile finds whole packets */
+	/* Who reads the file meanwhile finds whole packets. */
+	if (p->dump && pcap_dump_flush(p->dump))
+		write_failed(p);
 	return want & SL_PORT_TX || (want & SL_PORT_RX && !p->ended) ? SL_PORT_READY : 0;
 }
 

@@ -36,7 +36,7 @@ static int parse(const char *spec, const struct sl_port_ops **ops, struct sl_arg
 	char kind[KIND_MAX];
 
 	if (len >= sizeof(kind) || !len)
-		return sl_fail(EINVAL, "\"%s\" is no port: one is written kind:key=value,...",
+		return sl_fail(EINVAL, "\"%.64s\" is no port: one is written kind:key=value,...",
 			       spec);
 	memcpy(kind, spec, len);
 	kind[len] = '\0';

@@ -16,7 +16,8 @@
 #include "port/tap_queue.h"
 #include "port/tun.h"
 
-#define RETRY_NS SL_NS_PER_S /* how often to look for an interface that went away */
+#define ADDRS_MAX 16
+#define RETRY_NS  SL_NS_PER_S /* how often to look for an interface that went away */
 
 struct tap {
 	struct sl_port port;
@@ -30,6 +31,13 @@ struct tap {
 	uint64_t retry_at;
 	unsigned mtu;
 	uint8_t mac[6];
+	struct { /* what was asked for, to be asked for again */
+		unsigned mtu;
+		bool has_mac;
+		uint8_t mac[6];
+		unsigned n_addrs;
+		char *addrs[ADDRS_MAX];
+	} wanted;
 	pthread_mutex_t lock; /* nif, source_*: statistics are asked for by any thread */
 	struct netif nif;
 	uint64_t source_base; /* the kernel's count when the port attached, less what came before */
@@ -47,23 +55,21 @@ static struct tap *tap_of(const struct sl_port *port)
  * Opening.
  */
 
-static int configure(struct tap *tap, const struct sl_args *args)
+static int configure(struct tap *tap)
 {
 	struct netif_state state;
-	uint8_t mac[6];
-	bool has_mac = sl_args_mac(args, "mac", mac);
-	unsigned mtu = (unsigned)sl_args_uint(args, "mtu", 0);
-	int ret = netif_set(&tap->nif, mtu, has_mac ? mac : NULL);
+	int ret =
+		netif_set(&tap->nif, tap->wanted.mtu, tap->wanted.has_mac ? tap->wanted.mac : NULL);
 
-	for (unsigned n = 0; !ret && n < sl_args_count(args, "addr"); n++)
-		ret = netif_add_addr(&tap->nif, sl_args_text(args, "addr", n));
+	for (unsigned n = 0; !ret && n < tap->wanted.n_addrs; n++)
+		ret = netif_add_addr(&tap->nif, tap->wanted.addrs[n]);
 	if (ret)
 		return ret;
 	ret = netif_get(&tap->nif, &state);
 	if (ret)
 		return sl_fail(-ret, "interface %s went away while it was set up", tap->tun.name);
-	tap->mtu = state.mtu;
-	tap->source_base = state.tx_dropped;
+	tap->mtu = tap->wanted.mtu = state.mtu; /* the link was made for this one */
+	tap->source_base = state.tx_dropped - tap->source_drops;
 	memcpy(tap->mac, state.mac, sizeof(tap->mac));
 	return 0;
 }
@@ -111,6 +117,8 @@ static void tap_close(struct sl_port *port)
 	tun_detach(&tap->tun);
 	netif_close(&tap->nif);
 	pthread_mutex_destroy(&tap->lock);
+	for (unsigned n = 0; n < tap->wanted.n_addrs; n++)
+		free(tap->wanted.addrs[n]);
 	free(tap->netns);
 	free(tap);
 }
@@ -122,7 +130,7 @@ static int open_in_netns(struct tap *tap, const struct sl_args *args)
 	if (!ret)
 		ret = netif_open(&tap->nif, tap->tun.name);
 	if (!ret)
-		ret = configure(tap, args);
+		ret = configure(tap);
 	return ret ? ret : open_queues(tap);
 }
 
@@ -134,6 +142,27 @@ static int check_args(const struct sl_args *args, const char *kind)
 		return sl_fail(EINVAL, "%s: one of name=IF and fd=N is needed", kind);
 	if (fd && (sl_args_count(args, "queues") || sl_args_count(args, "netns")))
 		return sl_fail(EINVAL, "%s: queues= and netns= do not go with fd=", kind);
+	return 0;
+}
+
+static int remember(struct tap *tap, const struct sl_args *args)
+{
+	const char *netns = sl_args_text(args, "netns", 0);
+	unsigned addrs = sl_args_count(args, "addr");
+
+	tap->wanted.mtu = (unsigned)sl_args_uint(args, "mtu", 0);
+	tap->wanted.has_mac = sl_args_mac(args, "mac", tap->wanted.mac);
+	if (addrs > ADDRS_MAX)
+		return sl_fail(EINVAL, "%s: %u addresses: %d at most", tap->port.ops->kind, addrs,
+			       ADDRS_MAX);
+	if (netns && !(tap->netns = strdup(netns)))
+		return sl_fail(ENOMEM, "no memory for a port");
+	for (unsigned n = 0; n < addrs; n++) {
+		tap->wanted.addrs[n] = strdup(sl_args_text(args, "addr", n));
+		if (!tap->wanted.addrs[n])
+			return sl_fail(ENOMEM, "no memory for a port");
+		tap->wanted.n_addrs++;
+	}
 	return 0;
 }
 
@@ -155,9 +184,9 @@ static int open_layer(const struct sl_port_ops *ops, unsigned layer, const struc
 	tap->offload = sl_args_bool(args, "offload", true);
 	tap->attached = 1;
 	pthread_mutex_init(&tap->lock, NULL);
-	if (netns)
-		tap->netns = strdup(netns);
-	ret = netns_enter(netns, &back);
+	ret = remember(tap, args);
+	if (!ret)
+		ret = netns_enter(netns, &back);
 	if (!ret) {
 		ret = open_in_netns(tap, args);
 		netns_leave(back);
@@ -187,13 +216,9 @@ static int attach_again(struct tap *tap)
 	tun_detach(&tap->tun);
 	ret = tun_create(&tap->tun, tap->offload, tap->log);
 	if (!ret)
-		ret = netif_set(&tap->nif, tap->mtu, NULL);
+		ret = configure(tap);
 	for (unsigned q = 0; q < tap->tun.queues && !ret; q++)
 		tap_queue_attach(&tap->queues[q], tap->tun.fds[q], tap->tun.vnet);
-	if (!ret)
-		ret = netif_get(&tap->nif, &state);
-	if (!ret)
-		tap->source_base = state.tx_dropped - tap->source_drops;
 	return ret;
 }
 
@@ -230,25 +255,24 @@ static uint64_t tap_deadline(const struct sl_port *port)
  * The data path, and what the port says of itself.
  */
 
-static int gone(struct tap *tap, int ret)
-{
-	if (ret == -ENODEV)
-		sl_store_relaxed(&tap->attached, 0);
-	return ret;
-}
-
 static int tap_rx(struct sl_port *port, unsigned q, struct sl_ring *ring)
 {
 	struct tap *tap = tap_of(port);
 
-	return gone(tap, tap_queue_rx(&tap->queues[q], ring));
+	return tap_queue_rx(&tap->queues[q], ring);
 }
 
 static int tap_tx(struct sl_port *port, unsigned q, struct sl_ring *ring)
 {
 	struct tap *tap = tap_of(port);
 
-	return gone(tap, tap_queue_tx(&tap->queues[q], ring));
+	return tap_queue_tx(&tap->queues[q], ring);
+}
+
+/* Only from now on may control() take the descriptors away: nobody is inside rx() or tx(). */
+static void tap_stop(struct sl_port *port)
+{
+	sl_store_relaxed(&tap_of(port)->attached, 0);
 }
 
 static int tap_fd(struct sl_port *port, unsigned q)
@@ -370,7 +394,7 @@ static int open_tap(const struct sl_args *args, const struct sl_log *log, struct
 #define OPS_BOTH                                                                                   \
 	.size = sizeof(struct sl_port_ops), .info = tap_info, .rx = tap_rx, .tx = tap_tx,          \
 	.fd = tap_fd, .arm = tap_arm, .control = tap_control, .deadline = tap_deadline,            \
-	.stats = tap_stats, .close = tap_close
+	.stop = tap_stop, .stats = tap_stats, .close = tap_close
 
 const struct sl_port_ops sl_port_tun = {
 	.kind = "tun",

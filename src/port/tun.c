@@ -4,6 +4,7 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
@@ -151,6 +152,24 @@ static bool is_elsewhere(int fd)
 	return known && theirs.st_ino != ours.st_ino;
 }
 
+/* TUNGETIFF cannot tell: its bit for IFF_NO_PI is set as well when there is no filter
+ * (IFF_NOFILTER has the same value). sysfs can, where it shows our namespace. */
+static bool has_packet_info(const char *name)
+{
+	char path[64], text[16] = "";
+	unsigned long flags;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/tun_flags", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		flags = IFF_NO_PI;
+	else
+		flags = strtoul(text, NULL, 16);
+	sl_fd_close(&fd);
+	return !(flags & IFF_NO_PI);
+}
+
 static int check_adopted(struct tun *tun, int fd)
 {
 	struct ifreq ifr = {0};
@@ -162,14 +181,14 @@ static int check_adopted(struct tun *tun, int fd)
 	if (!(ifr.ifr_flags & wanted))
 		return sl_fail(EINVAL, "descriptor %d (%s) is not a %s interface", fd, ifr.ifr_name,
 			       kind_of(tun));
-	if (!(ifr.ifr_flags & IFF_NO_PI))
-		return sl_fail(EINVAL, "descriptor %d (%s) was attached without IFF_NO_PI", fd,
-			       ifr.ifr_name);
 	if (is_elsewhere(fd))
 		return sl_fail(EINVAL,
 			       "descriptor %d (%s) is of another network namespace: "
 			       "run sluice there (ip netns exec)",
 			       fd, ifr.ifr_name);
+	if (has_packet_info(ifr.ifr_name))
+		return sl_fail(EINVAL, "descriptor %d (%s) was attached without IFF_NO_PI", fd,
+			       ifr.ifr_name);
 	snprintf(tun->name, sizeof(tun->name), "%s", ifr.ifr_name);
 	tun->vnet = ifr.ifr_flags & IFF_VNET_HDR;
 	return 0;

@@ -399,12 +399,16 @@ bool sl_ring_consumer_sleep(struct sl_ring *ring)
 {
 	struct ring *r = ring_of(ring);
 
-	/* need_wakeup stays set whatever is found: a consumer that sleeps all the same, because
-	 * its port is blocked, has to hear of a recall. */
-	sl_store_relaxed(&r->consumer.need_wakeup, 1);
+	if (r->c.end != r->c.next || stay_awake(&r->consumer, &r->producer.index, r->c.end))
+		return true;
+	return sl_ring_recalled(ring) && r->c.begin != r->c.end;
+}
+
+bool sl_ring_blocked_sleep(struct sl_ring *ring)
+{
+	sl_store_relaxed(&ring_of(ring)->consumer.need_wakeup, 1);
 	sl_fence_seq_cst();
-	return sl_load_relaxed(&r->producer.index) != r->c.next ||
-	       (sl_ring_recalled(ring) && r->c.begin != r->c.end);
+	return sl_ring_recalled(ring);
 }
 
 bool sl_ring_producer_sleep(struct sl_ring *ring)

@@ -18,6 +18,6 @@ for kind in tap tun; do
 	done
 	no_checksum_errors "$a" "$b"
 	stop
-	holds 'there.drops() == 0 and back.drops() == 0'
+	holds 'not there.lost() and not back.lost()'
 	holds 'there.packets > 2000 and back.packets > 2000 and there.bytes > 8000000'
 done

@@ -22,7 +22,7 @@ for flags in tap,vnet tap tun,vnet tun,blocking; do
 	[[ $flags != *vnet ]] || traffic udp "$a" "$b" 10.9.0.2 --gso 1000
 	no_checksum_errors "$a" "$b"
 	stop
-	holds 'there.drops() == 0 and back.drops() == 0'
+	holds 'not there.lost() and not back.lost()'
 done
 
 # Without any rights: the parent sets the interface up. When it is deleted it stays gone.

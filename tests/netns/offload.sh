@@ -17,7 +17,7 @@ half() {
 	else
 		holds "$1.packets > 8000"
 	fi
-	holds "$1.drops() == 0"
+	holds "not $1.lost()"
 }
 
 for kind in tap tun; do

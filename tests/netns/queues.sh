@@ -15,7 +15,7 @@ try() {
 	traffic udp "$b" "$a" 10.9.0.1 --count 2000 --flows 8 "${@:7}"
 	no_checksum_errors "$a" "$b"
 	stop
-	holds 'there.drops() == 0 and back.drops() == 0'
+	holds 'not there.lost() and not back.lost()'
 }
 
 for poll in off adaptive on; do

@@ -30,6 +30,11 @@ class Direction:
         drops = self.fields['drops']
         return sum(n for reason, n in drops.items() if not reasons or reason in reasons)
 
+    def lost(self):
+        """Packets that the link lost. What TCP sends faster than the interface is read, the kernel
+        drops before: that is no fault where it is not the question."""
+        return self.drops() - self.drops('source')
+
 
 def last(path):
     with open(path) as file:
