@@ -8,7 +8,7 @@ build='make gcc libc6-dev meson ninja-build pkg-config scdoc'
 libraries='libpcap-dev libjson-c-dev libnl-3-dev libnl-route-3-dev'
 example='iproute2 iputils-ping iperf3 python3'
 compilers='g++ clang libclang-rt-14-dev clang-format'
-tests='libcmocka-dev util-linux ethtool tcpdump'
+tests='libcmocka-dev util-linux procps ethtool tcpdump'
 peers='libdpdk-dev valgrind'
 
 case ${1:-run} in

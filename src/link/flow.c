@@ -42,6 +42,8 @@ int flow_rx(struct flow *flow)
 		return n;
 	}
 	rx->tries_rx = false;
+	/* Perhaps it would have had more: a busy worker may not come to arm() for long. */
+	flow->rx_blocked = !sl_ring_room(flow->ring, &at);
 	if (n == -ENODATA) {
 		sl_store_release(&flow->ended, 1);
 		link_wake(flow->link);

@@ -19,6 +19,8 @@
 #define SPIN_MIN_NS (5 * SL_NS_PER_US)
 /* While it spins, a worker still asks epoll once in so many rounds. */
 #define SPIN_ROUNDS 16
+/* One that is always busy never arms what has fallen quiet: it looks there once in so many. */
+#define LOOK_ROUNDS 64
 
 struct sl_worker {
 	int epoll;
@@ -223,7 +225,8 @@ static void adapt(struct sl_worker *w, uint64_t slept_ns)
 static int turn(struct sl_worker *w, bool told)
 {
 	uint64_t now = sl_now_ns();
-	bool poll = spins(w, now) && !told;
+	bool look = w->stats.rounds % LOOK_ROUNDS == 0;
+	bool poll = (spins(w, now) || look) && !told;
 	bool ask = !told && (!poll || w->stats.rounds % SPIN_ROUNDS == 0);
 	int ret = ask ? collect(w, 0) : 0;
 

@@ -255,6 +255,32 @@ static void test_back_pressure(void **state)
 	}
 }
 
+/* One direction never rests, so that its worker is never about to sleep: the other one, whose
+ * ring was full for a while, goes on all the same. */
+static void test_busy_is_fair(void **state)
+{
+	(void)state;
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		struct rig r;
+
+		rig_open(&r, m);
+		fake_block(r.f[1], true);
+		fake_offer(r.f[1], FAKE_MANY);
+		until(&r, fake_taken(r.f[0]) > 100);
+		fake_offer(r.f[0], FAKE_MANY);
+		until(&r, fake_given(r.f[0]) == 32);
+		until(&r, fake_taken(r.f[0]) > 3000);
+		fake_block(r.f[1], false);
+		until(&r, fake_taken(r.f[1]) > 1000);
+		fake_offer(r.f[0], 0);
+		fake_offer(r.f[1], 0);
+		until(&r, fake_taken(r.f[1]) == fake_given(r.f[0]));
+		until(&r, fake_taken(r.f[0]) == fake_given(r.f[1]));
+		rest(&r);
+		rig_close_lossless(&r);
+	}
+}
+
 /* An asynchronous sink that holds all it can is waited for, not asked again and again. */
 static void test_full_sink_sleeps(void **state)
 {
@@ -1128,6 +1154,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_queues_and_workers),
 		cmocka_unit_test(test_one_way),
 		cmocka_unit_test(test_back_pressure),
+		cmocka_unit_test(test_busy_is_fair),
 		cmocka_unit_test(test_full_sink_sleeps),
 		cmocka_unit_test(test_offloads),
 		cmocka_unit_test(test_accepts_change),

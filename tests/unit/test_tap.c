@@ -24,31 +24,17 @@
 
 #include "slow.h"
 
-static const char *why_not; /* NULL: interfaces can be made */
-
-#define need_tun()                                                                                 \
-	do {                                                                                       \
-		if (why_not) {                                                                     \
-			print_message("# skipped: %s\n", why_not);                                 \
-			skip();                                                                    \
-		}                                                                                  \
-	} while (0)
-
-static int start(void **state)
+/* NULL when interfaces can be made. */
+static const char *why_not(void)
 {
-	int fd;
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 
-	(void)state;
-	if (geteuid())
-		why_not = "not root";
-	else if (unshare(CLONE_NEWNET))
-		why_not = "no network namespace of its own";
-	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 	if (fd < 0)
-		why_not = "no /dev/net/tun";
-	else
-		close(fd);
-	return 0;
+		return "no /dev/net/tun";
+	close(fd);
+	if (geteuid())
+		return "not root";
+	return unshare(CLONE_NEWNET) ? "no network namespace of its own" : NULL;
 }
 
 static unsigned descriptors(void)
@@ -211,12 +197,11 @@ static int attach(const char *name, int flags)
 	return fd;
 }
 
-static void test_adopt_wrong_kind(void **state)
+static void test_netif_adopt_wrong_kind(void **state)
 {
 	int fd;
 
 	(void)state;
-	need_tun();
 	fd = attach("slt0", IFF_TAP | IFF_NO_PI);
 	adopt_bad("tun", fd, "slt0");
 	close(fd);
@@ -247,10 +232,9 @@ static void adopt(const char *kind, int flags)
 	assert_int_equal(if_nametoindex("slt0"), 0);
 }
 
-static void test_adopt(void **state)
+static void test_netif_adopt(void **state)
 {
 	(void)state;
-	need_tun();
 	adopt("tap", IFF_TAP | IFF_NO_PI);
 	adopt("tun", IFF_TUN | IFF_NO_PI);
 	adopt("tap", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
@@ -276,27 +260,24 @@ static void open_and_close(const char *spec, const char *name, unsigned times)
 	assert_int_equal(interfaces(), nifs);
 }
 
-static void test_open_close_tap(void **state)
+static void test_netif_open_close_tap(void **state)
 {
 	(void)state;
-	need_tun();
 	open_and_close("tap:name=slt0", "slt0", 50);
 }
 
-static void test_open_close_tun(void **state)
+static void test_netif_open_close_tun(void **state)
 {
 	(void)state;
-	need_tun();
 	open_and_close("tun:name=slt0,offload=off", "slt0", 50);
 }
 
-static void test_queues(void **state)
+static void test_netif_queues(void **state)
 {
 	struct sl_port_info info;
 	struct sl_port *port;
 
 	(void)state;
-	need_tun();
 	open_and_close("tap:name=slt0,queues=4", "slt0", 3);
 	open_and_close("tun:name=slt0,queues=16", "slt0", 3);
 	port = open_port("tap:name=slt0,queues=4");
@@ -312,14 +293,13 @@ static void test_queues(void **state)
 	port->ops->close(port);
 }
 
-static void test_info(void **state)
+static void test_netif_info(void **state)
 {
 	static const uint8_t mac[6] = {0x02, 0, 0, 0, 0xab, 0xcd}, none[6];
 	struct sl_port_info info;
 	struct sl_port *port;
 
 	(void)state;
-	need_tun();
 	port = open_port("tap:name=slt0,mtu=65521,mac=02:00:00:00:ab:cd");
 	port->ops->info(port, &info);
 	assert_int_equal(info.layer, 2);
@@ -339,12 +319,11 @@ static void test_info(void **state)
 	port->ops->close(port);
 }
 
-static void test_errors_leave_nothing(void **state)
+static void test_netif_errors_leave_nothing(void **state)
 {
 	struct sl_port *port;
 
 	(void)state;
-	need_tun();
 	bad("tap:name=a/b", EINVAL, "a/b", "name");
 	bad("tap:name=x%d", EINVAL, "x%d", "name");
 	bad("tap:name=..", EINVAL, "..", "name");
@@ -361,13 +340,12 @@ static void test_errors_leave_nothing(void **state)
 }
 
 /* The descriptor stays the caller's when what follows its adoption fails. */
-static void test_adopt_fails_late(void **state)
+static void test_netif_adopt_fails_late(void **state)
 {
 	char spec[64];
 	int fd;
 
 	(void)state;
-	need_tun();
 	fd = attach("slt0", IFF_TAP | IFF_NO_PI);
 	snprintf(spec, sizeof(spec), "tap:fd=%d,addr=ff02::1/64", fd);
 	bad(spec, EINVAL, "slt0", "ff02::1/64");
@@ -419,9 +397,9 @@ static unsigned receive(struct sl_port *port, struct sl_ring *ring, unsigned *al
 	return udp;
 }
 
-static void test_receive(void **state)
+static void test_netif_receive(void **state)
 {
-	struct sl_ring *ring = make_ring();
+	struct sl_ring *ring;
 	unsigned all = 0, got = 0;
 	struct sl_counters c;
 	struct sl_port *port;
@@ -429,7 +407,7 @@ static void test_receive(void **state)
 	int fd;
 
 	(void)state;
-	need_tun();
+	ring = make_ring();
 	port = open_port("tun:name=slt0,addr=10.77.0.1/24");
 	fd = udp_socket("10.77.0.1", 777);
 	for (unsigned n = 0; n < 40; n++)
@@ -448,13 +426,12 @@ static void test_receive(void **state)
 }
 
 /* Nobody reads: the kernel's queue is full at some time, and what it drops is counted. */
-static void test_source_drops(void **state)
+static void test_netif_source_drops(void **state)
 {
 	struct sl_port *port;
 	int fd;
 
 	(void)state;
-	need_tun();
 	port = open_port("tun:name=slt0,addr=10.77.0.1/24");
 	assert_int_equal(stats(port, 0).rx.drops[SL_DROP_SOURCE], 0);
 	fd = udp_socket("10.77.0.1", 777);
@@ -517,10 +494,9 @@ static void send_and_check(const char *spec)
 	sl_ring_release(ring);
 }
 
-static void test_send(void **state)
+static void test_netif_send(void **state)
 {
 	(void)state;
-	need_tun();
 	send_and_check("tun:name=slt0,addr=10.77.0.1/24");
 	send_and_check("tun:name=slt0,addr=10.77.0.1/24,offload=off");
 }
@@ -535,15 +511,15 @@ static void set_down(const char *name)
 	close(fd);
 }
 
-static void test_send_drops(void **state)
+static void test_netif_send_drops(void **state)
 {
-	struct sl_ring *ring = make_ring();
+	struct sl_ring *ring;
 	struct sl_port *port;
 	struct sl_counters c;
 	uint8_t p[60];
 
 	(void)state;
-	need_tun();
+	ring = make_ring();
 	port = open_port("tun:name=slt0");
 	memset(p, 0xff, sizeof(p)); /* no IP version of this world */
 	transmit(port, ring, p, sizeof(p), 1);
@@ -567,19 +543,26 @@ int main(void)
 		cmocka_unit_test(test_adopt_other_files),
 		cmocka_unit_test(test_adopt_closed),
 		cmocka_unit_test(test_adopt_zero),
-		cmocka_unit_test(test_adopt_wrong_kind),
-		cmocka_unit_test(test_adopt),
-		cmocka_unit_test(test_open_close_tap),
-		cmocka_unit_test(test_open_close_tun),
-		cmocka_unit_test(test_queues),
-		cmocka_unit_test(test_info),
-		cmocka_unit_test(test_errors_leave_nothing),
-		cmocka_unit_test(test_adopt_fails_late),
-		cmocka_unit_test(test_receive),
-		cmocka_unit_test(test_source_drops),
-		cmocka_unit_test(test_send),
-		cmocka_unit_test(test_send_drops),
+		cmocka_unit_test(test_netif_adopt_wrong_kind),
+		cmocka_unit_test(test_netif_adopt),
+		cmocka_unit_test(test_netif_open_close_tap),
+		cmocka_unit_test(test_netif_open_close_tun),
+		cmocka_unit_test(test_netif_queues),
+		cmocka_unit_test(test_netif_info),
+		cmocka_unit_test(test_netif_errors_leave_nothing),
+		cmocka_unit_test(test_netif_adopt_fails_late),
+		cmocka_unit_test(test_netif_receive),
+		cmocka_unit_test(test_netif_source_drops),
+		cmocka_unit_test(test_netif_send),
+		cmocka_unit_test(test_netif_send_drops),
 	};
 
-	return cmocka_run_group_tests(tests, start, NULL);
+	const char *missing = why_not();
+
+	/* Not skip(): cmocka 1.1 writes "not ok # SKIP", which meson takes for a failure. */
+	if (missing) {
+		printf("# skipped: all test_netif_*: %s\n", missing);
+		cmocka_set_skip_filter("test_netif_*");
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
