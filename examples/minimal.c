@@ -37,7 +37,7 @@ static int join(struct sl_port *a, struct sl_port *b, struct sl_worker *worker)
 	}
 	ret = sl_worker_run(worker);
 	sl_link_stop(link);
-	sl_link_stats(link, 0, &stats);
+	sl_link_get_stats(link, 0, &stats);
 	sl_link_release(link);
 	printf("%llu packets\n", (unsigned long long)stats.out.packets);
 	return ret ? fail("worker", ret) : 0;

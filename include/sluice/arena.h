@@ -27,7 +27,7 @@ struct sl_arena;
  * @out: the new arena, owned by the caller
  *
  * Reserved huge pages are used when enough are free, else anonymous memory with
- * MADV_HUGEPAGE. Pages are touched by their first user, not here.
+ * MADV_HUGEPAGE, whose pages are touched by their first user, not here.
  *
  * Return: 0; -EINVAL when @len is 0 or overflows; -ENOMEM.
  */

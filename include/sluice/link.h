@@ -20,6 +20,9 @@ extern "C" {
 
 struct sl_link;
 
+/** Entries of a link's rings; a port that receives owns as many buffers a queue, or more. */
+#define SL_LINK_RING_MAX 256
+
 /**
  * struct sl_link_config - what a link joins and who does the work
  * @ports:     two open ports; the link's once sl_link_create() returned 0
@@ -27,7 +30,7 @@ struct sl_link;
  * @n_workers: how many. With as many as there are directions times queues each
  *             has a direction of a queue; with more, receiving and sending are
  *             split as well.
- * @ring_size: entries a ring, 0 for 256
+ * @ring_size: entries a ring, a power of two up to SL_LINK_RING_MAX, 0 for that
  * @capture:   called for every packet before it is sent, by the worker that
  *             sends it; several may call at once; optional
  * @ended:     called once, by a worker, when a port that has an end has reached
@@ -75,12 +78,12 @@ struct sl_link_stats {
 int sl_link_create(const struct sl_link_config *config, struct sl_link **out);
 
 /**
- * sl_link_stats() - the counters of one direction
+ * sl_link_get_stats() - the counters of one direction
  * @link:  whose; may be called by any thread, also after sl_link_stop()
  * @from:  the port the direction comes from, 0 or 1
  * @stats: filled in
  */
-void sl_link_stats(const struct sl_link *link, unsigned from, struct sl_link_stats *stats);
+void sl_link_get_stats(const struct sl_link *link, unsigned from, struct sl_link_stats *stats);
 
 /**
  * sl_link_stop() - deliver what is on its way, stop both ports, empty the rings

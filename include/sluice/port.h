@@ -34,13 +34,11 @@ enum {
  * @layer:      2 Ethernet, 3 IP, 0 either
  * @queues:     receive and transmit queues, at least 1
  * @mtu:        largest layer 3 packet in bytes, 0 if it does not care
- * @frame_max:  largest packet it emits, offloads aside, 0 if it follows @mtu
  * @mac:        its own address, all zero for none
  * @dirs:       SL_PORT_RX when it emits packets, SL_PORT_TX when it takes them
  * @attached:   0 while it waits for its peer: rx() and tx() are not called
  * @emits:      SL_CAN_*: what its packets may need done
  * @accepts:    SL_CAN_*: what it does for packets it is given
- * @headroom:   bytes it would like before each packet it is given
  * @regions:    where the packets it emits lie; the port's, valid until a recall
  * @n_regions:  how many
  * @generation: changes when any of this has changed
@@ -49,13 +47,11 @@ struct sl_port_info {
 	unsigned layer;
 	unsigned queues;
 	unsigned mtu;
-	unsigned frame_max;
 	uint8_t mac[6];
 	uint8_t dirs;
 	uint8_t attached;
 	uint32_t emits;
 	uint32_t accepts;
-	unsigned headroom;
 	const struct sl_region *regions;
 	unsigned n_regions;
 	uint32_t generation;

@@ -85,11 +85,11 @@ int sl_worker_run(struct sl_worker *worker);
 void sl_worker_stop(struct sl_worker *worker);
 
 /**
- * sl_worker_stats() - what a worker has done so far
+ * sl_worker_get_stats() - what a worker has done so far
  * @worker: whose; may be called by any thread
  * @stats:  filled in
  */
-void sl_worker_stats(const struct sl_worker *worker, struct sl_worker_stats *stats);
+void sl_worker_get_stats(const struct sl_worker *worker, struct sl_worker_stats *stats);
 
 #ifdef __cplusplus
 }

@@ -9,6 +9,13 @@
 #define HUGE_PAGE  ((size_t)2 << 20)
 #define SMALL_PAGE ((size_t)4096)
 
+#ifndef MAP_HUGE_2MB
+#define MAP_HUGE_2MB (21 << 26) /* <linux/mman.h>: log2 of the size, shifted by MAP_HUGE_SHIFT */
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
 struct sl_arena {
 	struct sl_region region;
 	enum sl_pages pages;
@@ -17,6 +24,18 @@ struct sl_arena {
 static void *map(void *at, size_t len, int flags)
 {
 	return mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+}
+
+/* Touched here: a control group may forbid what mmap(2) has promised, and SIGBUS would be
+ * the answer to its first user. */
+static void *map_huge(size_t len)
+{
+	void *base = map(NULL, len, MAP_HUGETLB | MAP_HUGE_2MB);
+
+	if (base == MAP_FAILED || !madvise(base, len, MADV_POPULATE_WRITE))
+		return base;
+	munmap(base, len);
+	return MAP_FAILED;
 }
 
 /* Anonymous memory that starts on a huge page, so that khugepaged need not move it. */
@@ -50,7 +69,7 @@ int sl_arena_create(size_t len, uint16_t id, struct sl_arena **out)
 	if (!arena)
 		return sl_fail(ENOMEM, "no memory for an arena");
 	if (len >= HUGE_PAGE)
-		base = map(NULL, huge, MAP_HUGETLB);
+		base = map_huge(huge);
 	arena->pages = base == MAP_FAILED ? SL_PAGES_THP : SL_PAGES_HUGE;
 	arena->region.len = base == MAP_FAILED ? small : huge;
 	if (base == MAP_FAILED)

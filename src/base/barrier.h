@@ -17,13 +17,14 @@
 #include SL_BARRIER_MODEL
 #else
 
-#define sl_load_relaxed(p)	  __atomic_load_n((p), __ATOMIC_RELAXED)
-#define sl_load_acquire(p)	  __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define sl_store_relaxed(p, v)	  __atomic_store_n((p), (v), __ATOMIC_RELAXED)
-#define sl_store_release(p, v)	  __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-#define sl_exchange_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
-#define sl_add_acq_rel(p, v)	  __atomic_add_fetch((p), (v), __ATOMIC_ACQ_REL)
-#define sl_fence_seq_cst()	  __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define sl_load_relaxed(p)     __atomic_load_n((p), __ATOMIC_RELAXED)
+#define sl_load_acquire(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define sl_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define sl_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define sl_cas_acq_rel(p, old, v)                                                                  \
+	__atomic_compare_exchange_n((p), (old), (v), false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)
+#define sl_add_acq_rel(p, v) __atomic_add_fetch((p), (v), __ATOMIC_ACQ_REL)
+#define sl_fence_seq_cst()   __atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 #endif
 

@@ -24,7 +24,7 @@ int capture_open(const char *path, unsigned layer, struct capture **out)
 	if (!c)
 		return sl_fail(ENOMEM, "no memory for a capture");
 	pthread_mutex_init(&c->lock, NULL);
-	ret = capture_file_create(path, layer, &c->pcap, &c->dump);
+	ret = sl_capture_file_create(path, layer, &c->pcap, &c->dump);
 	if (ret)
 		capture_close(c);
 	else

@@ -17,7 +17,7 @@ enum {
  * @run:     argv[0] is its name; returns an exit status
  * @usage:   what stands behind its name
  * @help:    one line
- * @options: its options, for completion; ends with NULL. "--x=" takes a value
+ * @options: its long options, for completion and suggestions; ends with NULL
  */
 struct sl_cmd {
 	const char *name;

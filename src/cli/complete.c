@@ -72,6 +72,12 @@ static void complete_options(const struct sl_cmd *cmd, const char *word)
 		offer("", 0, *option, word, "");
 }
 
+static bool takes_number(const char *option)
+{
+	return !strcmp(option, "--workers") || !strcmp(option, "--duration") ||
+	       !strcmp(option, "--stats");
+}
+
 int sl_cmd_complete(int argc, char **argv)
 {
 	const struct sl_cmd *cmd = sl_cmds();
@@ -97,7 +103,7 @@ int sl_cmd_complete(int argc, char **argv)
 		for (const char *const *p = (const char *const[]){"off", "adaptive", "on", NULL};
 		     *p; p++)
 			offer("", 0, *p, word, "");
-	else if (cmd->run == sl_cmd_link)
+	else if (cmd->run == sl_cmd_link && !takes_number(previous))
 		complete_port(word);
 	return EXIT_OK;
 }

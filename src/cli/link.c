@@ -16,6 +16,7 @@
 
 #include <sluice/sluice.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "cli/capture.h"
@@ -104,6 +105,8 @@ static int parse_seconds(const char *option, const char *text, double *out)
 	*out = strtod(text, &rest);
 	if (rest == text || *rest || !(*out >= 0) || *out > 1e9)
 		return sl_usage_error("link", "%s %s is not a number of seconds", option, text);
+	if (*out > 0 && *out < 0.01)
+		return sl_usage_error("link", "%s %s: 0.01 seconds at least", option, text);
 	return 0;
 }
 
@@ -155,6 +158,8 @@ static int parse_option(int c, char **argv, struct options *o)
 		print_help();
 		return -1;
 	default:
+		if (optopt && c == '?' && strncmp(argv[optind - 1], "--", 2))
+			return sl_usage_error("link", "no option \"-%c\"", optopt);
 		return sl_bad_option("link", argv[optind - 1], sl_link_options);
 	}
 }
@@ -296,7 +301,7 @@ static void watch(struct run *run)
 		if (now < next)
 			continue;
 		show_interval(&run->show, run->link);
-		next += (uint64_t)(o->stats * SL_NS_PER_S);
+		next = after(sl_max(next, now - (uint64_t)(o->stats * SL_NS_PER_S / 2)), o->stats);
 		if (ferror(stdout))
 			return; /* nobody reads on */
 	}

@@ -28,7 +28,7 @@ static const struct sl_probe_node tun_node = {
 	"boot a kernel with it: apt install linux-image-amd64"};
 
 /* A throwaway interface of a name the kernel picks; it goes with its descriptor. */
-static int tun_create(int fd, unsigned flags, struct ifreq *ifr)
+static int sl_tun_create(int fd, unsigned flags, struct ifreq *ifr)
 {
 	memset(ifr, 0, sizeof(*ifr));
 	strcpy(ifr->ifr_name, "slprobe%d");
@@ -53,7 +53,7 @@ static void check_tun(struct sl_probe_answer *answer)
 
 	if (fd < 0)
 		return;
-	err = tun_create(fd, answer->check->bits, &ifr);
+	err = sl_tun_create(fd, answer->check->bits, &ifr);
 	if (err)
 		tun_refused(-err, answer->check->word, answer);
 	else
@@ -71,11 +71,11 @@ static int tun_to_try(unsigned flags, struct ifreq *ifr, struct sl_probe_answer 
 
 	if (fd < 0)
 		return -1;
-	err = tun_create(fd, flags, ifr);
+	err = sl_tun_create(fd, flags, ifr);
 	if (err == -EPERM && unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0) {
 		close(fd);
 		fd = sl_probe_open(&tun_node, answer);
-		err = fd < 0 ? -EPERM : tun_create(fd, flags, ifr);
+		err = fd < 0 ? -EPERM : sl_tun_create(fd, flags, ifr);
 		strcpy(answer->reason, "inside `unshare -Urn`");
 	}
 	if (!err)

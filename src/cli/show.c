@@ -184,7 +184,7 @@ static void show_one(struct show *show, const struct sl_link *link, bool final)
 	struct rates rates[2];
 
 	for (unsigned from = 0; from < 2; from++) {
-		sl_link_stats(link, from, &now[from]);
+		sl_link_get_stats(link, from, &now[from]);
 		rates[from] = rates_of(&now[from], final ? &zero : &show->last[from], seconds);
 	}
 	if (show->json)

@@ -21,13 +21,13 @@
  * Receiving.
  */
 
-int flow_rx(struct flow *flow)
+int sl_flow_rx(struct flow *flow)
 {
 	struct endpoint *rx = flow->rx;
 	uint32_t at;
 	int n;
 
-	if (rx->dead || flow->ended)
+	if (rx->dead || flow->ended || sl_ring_broken(flow->ring))
 		return 0;
 	if (flow->rx_blocked && sl_ring_returned(flow->ring, &at)) {
 		flow->rx_blocked = false;
@@ -36,6 +36,10 @@ int flow_rx(struct flow *flow)
 	if (!rx->tries_rx)
 		return 0;
 	n = rx->side->port->ops->rx(rx->side->port, rx->queue, flow->ring);
+	if (sl_ring_broken(flow->ring)) {
+		sl_side_gone(rx->side, flow->link, "it broke its ring");
+		return 0;
+	}
 	if (n > 0) {
 		if (flow->shared)
 			sl_ring_wake_consumer(flow->ring);
@@ -46,9 +50,9 @@ int flow_rx(struct flow *flow)
 	flow->rx_blocked = !sl_ring_room(flow->ring, &at);
 	if (n == -ENODATA) {
 		sl_store_release(&flow->ended, 1);
-		link_wake(flow->link);
+		sl_link_wake(flow->link);
 	} else if (n < 0) {
-		side_gone(rx->side, flow->link, sl_reason());
+		sl_side_gone(rx->side, flow->link, sl_reason());
 	}
 	return 0;
 }
@@ -85,7 +89,7 @@ static uint32_t generation_of(const struct flow *flow)
 	       sl_load_acquire(&flow->target->generation);
 }
 
-void flow_unfit(struct flow *flow)
+void sl_flow_unfit(struct flow *flow)
 {
 	struct sl_port *port = flow->target->port;
 
@@ -96,7 +100,7 @@ void flow_unfit(struct flow *flow)
 	flow->out = flow->ring;
 }
 
-int flow_fit(struct flow *flow)
+int sl_flow_fit(struct flow *flow)
 {
 	struct sl_port *port = flow->target->port;
 	uint32_t generation = generation_of(flow);
@@ -110,7 +114,7 @@ int flow_fit(struct flow *flow)
 		sl_fit_release(fit);
 		return ret;
 	}
-	flow_unfit(flow);
+	sl_flow_unfit(flow);
 	flow->fit = fit;
 	flow->out = fit ? sl_fit_ring(fit) : flow->ring;
 	sl_ring_ready(flow->out, &flow->captured); /* indices of another ring */
@@ -129,8 +133,8 @@ static bool refit(struct flow *flow)
 		sl_fit_flush(flow->fit, &flow->between);
 	if (sl_ring_in_flight(flow->ring))
 		return true;
-	if (flow_fit(flow))
-		side_gone(flow->target, flow->link, sl_reason());
+	if (sl_flow_fit(flow))
+		sl_side_gone(flow->target, flow->link, sl_reason());
 	return false;
 }
 
@@ -138,7 +142,7 @@ static bool refit(struct flow *flow)
  * Sending.
  */
 
-void flow_drop(struct flow *flow, enum sl_drop reason)
+void sl_flow_drop(struct flow *flow, enum sl_drop reason)
 {
 	struct sl_ring *ring = flow->ring;
 	uint32_t at, lost = 0;
@@ -175,7 +179,7 @@ static void capture(struct flow *flow)
 	ready = sl_ring_ready(flow->out, &at);
 	if ((int32_t)(flow->captured - at) < 0)
 		flow->captured = at;
-	for (; flow->captured != at + ready; flow->captured++)
+	for (; (int32_t)(at + ready - flow->captured) > 0; flow->captured++)
 		config->capture(config->ctx, flow->from, flow->out, flow->captured);
 }
 
@@ -188,8 +192,10 @@ static int send(struct flow *flow)
 	sl_ring_freeze(flow->out, flow->link->config.capture); /* it sends what was captured */
 	n = target->port->ops->tx(target->port, flow->tx->queue, flow->out);
 	sl_ring_freeze(flow->out, false);
+	if (sl_ring_broken(flow->out))
+		n = sl_fail(EPROTO, "it broke its ring");
 	if (n < 0)
-		side_gone(target, flow->link, sl_reason());
+		sl_side_gone(target, flow->link, sl_reason());
 	return n > 0 ? n : 0;
 }
 
@@ -204,11 +210,11 @@ static int answer_recall(struct flow *flow, uint64_t now_ns)
 			flow->recall_at = now_ns + RECALL_NS;
 		if (now_ns < flow->recall_at)
 			return 0;
-		side_gone(flow->target, flow->link,
-			  "it did not give recalled memory back in 100 ms");
-		return 0; /* flow_drop() once it has stopped */
+		sl_side_gone(flow->target, flow->link,
+			     "it did not give recalled memory back in 100 ms");
+		return 0; /* sl_flow_drop() once it has stopped */
 	}
-	flow_drop(flow, SL_DROP_RECALLED);
+	sl_flow_drop(flow, SL_DROP_RECALLED);
 	return 0;
 }
 
@@ -227,8 +233,7 @@ static void check_delivered(struct flow *flow)
 		flows += link->flows[i].source == source;
 	if (sl_add_acq_rel(&source->delivered, 1) != flows || !link->config.ended)
 		return;
-	if (__atomic_compare_exchange_n(&link->ended, &no, 1, false, __ATOMIC_ACQ_REL,
-					__ATOMIC_RELAXED))
+	if (sl_cas_acq_rel(&link->ended, &no, 1))
 		link->config.ended(link->config.ctx);
 }
 
@@ -239,15 +244,19 @@ static bool has_packets(const struct flow *flow)
 	return sl_ring_ready(flow->ring, &at) || sl_ring_in_flight(flow->ring);
 }
 
-int flow_tx(struct flow *flow, uint64_t now_ns)
+int sl_flow_tx(struct flow *flow, uint64_t now_ns)
 {
 	struct endpoint *tx = flow->tx;
 	uint32_t at;
 	int did = 0;
 
+	/* It may have been stopped and be back before this lane came here. */
+	if (tx->dead ? sl_load_acquire(&flow->target->state) == SIDE_STOPPED
+		     : flow->epoch != sl_load_acquire(&flow->target->epoch)) {
+		flow->epoch = sl_load_acquire(&flow->target->epoch);
+		sl_flow_drop(flow, SL_DROP_PEER_GONE);
+	}
 	if (tx->dead) {
-		if (sl_load_acquire(&flow->target->state) == SIDE_STOPPED)
-			flow_drop(flow, SL_DROP_PEER_GONE);
 		check_delivered(flow);
 		return 0;
 	}

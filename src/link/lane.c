@@ -4,6 +4,7 @@
 #include <sluice/producer.h>
 
 #include "base/bytes.h"
+#include "base/reason.h"
 #include "link/link_private.h"
 #include "ring/freeze.h"
 
@@ -17,15 +18,15 @@ static void look(struct lane *lane, struct endpoint *endpoint, uint64_t now_ns, 
 {
 	struct side *side = endpoint->side;
 
-	endpoint_notice(endpoint, lane->link, lane->worker);
+	sl_endpoint_notice(endpoint, lane->link, lane->worker);
 	if (endpoint->watch.ready || poll)
 		endpoint->tries_rx = endpoint->tries_tx = true;
-	else if (side->lane == lane && side_deadline(side) <= now_ns)
+	else if (side->lane == lane && sl_side_deadline(side) <= now_ns)
 		endpoint->tries_rx = true;
 	endpoint->watch.ready = 0;
 }
 
-int lane_step(struct sl_task *task, uint64_t now_ns, bool poll)
+int sl_lane_step(struct sl_task *task, uint64_t now_ns, bool poll)
 {
 	struct lane *lane = lane_of(task);
 	struct sl_link *link = lane->link;
@@ -33,15 +34,15 @@ int lane_step(struct sl_task *task, uint64_t now_ns, bool poll)
 
 	for (unsigned i = 0; i < 2; i++)
 		if (link->sides[i].lane == lane)
-			did += side_step(&link->sides[i], link, now_ns);
+			did += sl_side_step(&link->sides[i], link, now_ns);
 	for (unsigned i = 0; i < lane->n_endpoints; i++)
 		look(lane, lane->endpoints[i], now_ns, poll);
 	for (unsigned i = 0; i < link->n_flows; i++)
 		if (link->flows[i].rx_lane == lane)
-			did += flow_rx(&link->flows[i]);
+			did += sl_flow_rx(&link->flows[i]);
 	for (unsigned i = 0; i < link->n_flows; i++)
 		if (link->flows[i].tx_lane == lane)
-			did += flow_tx(&link->flows[i], now_ns);
+			did += sl_flow_tx(&link->flows[i], now_ns);
 	for (unsigned i = 0; i < lane->n_endpoints; i++)
 		lane->endpoints[i]->tries_tx = false;
 	return did;
@@ -91,11 +92,12 @@ static bool arm_endpoint(struct lane *lane, struct endpoint *endpoint)
 		endpoint->tries_rx = endpoint->tries_tx = true;
 		return true;
 	}
-	sl_worker_watch(lane->worker, &endpoint->watch, (uint32_t)events);
+	if (sl_worker_watch(lane->worker, &endpoint->watch, (uint32_t)events))
+		sl_side_gone(endpoint->side, lane->link, sl_reason());
 	return false;
 }
 
-bool lane_arm(struct sl_task *task, uint64_t *deadline)
+bool sl_lane_arm(struct sl_task *task, uint64_t *deadline)
 {
 	struct lane *lane = lane_of(task);
 	struct sl_link *link = lane->link;
@@ -103,7 +105,7 @@ bool lane_arm(struct sl_task *task, uint64_t *deadline)
 
 	for (unsigned i = 0; i < 2; i++)
 		if (link->sides[i].lane == lane)
-			*deadline = sl_min(*deadline, side_deadline(&link->sides[i]));
+			*deadline = sl_min(*deadline, sl_side_deadline(&link->sides[i]));
 	for (unsigned i = 0; i < lane->n_endpoints; i++)
 		lane->endpoints[i]->want = 0;
 	for (unsigned i = 0; i < link->n_flows; i++) {

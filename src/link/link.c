@@ -8,10 +8,10 @@
 #include "base/barrier.h"
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/reason.h"
 #include "link/link_private.h"
 
-#define RING_SIZE  256
 #define RING_FRAGS 1024
 
 /*
@@ -21,6 +21,16 @@
 static const char *layer_name(unsigned layer)
 {
 	return layer == 2 ? "Ethernet (layer 2)" : "IP (layer 3)";
+}
+
+/* Transmit queues that are used in the direction from @from; 0 when there is no such direction. */
+static unsigned units_of(const struct sl_link *link, unsigned from)
+{
+	const struct sl_port_info *source = &link->sides[from].info;
+
+	if (!(source->dirs & SL_PORT_RX) || !(link->sides[!from].info.dirs & SL_PORT_TX))
+		return 0;
+	return sl_min(source->queues, link->sides[!from].info.queues);
 }
 
 static int check_ports(const struct sl_link *link)
@@ -39,6 +49,9 @@ static int check_ports(const struct sl_link *link)
 	if (!((a->dirs | b->dirs) & SL_PORT_RX))
 		return sl_fail(EINVAL, "neither %s: nor %s: ever has a packet to give", kind_a,
 			       kind_b);
+	if (!units_of(link, 0) && !units_of(link, 1))
+		return sl_fail(EINVAL, "neither %s: nor %s: takes what the other has to give",
+			       kind_a, kind_b);
 	return 0;
 }
 
@@ -77,15 +90,6 @@ static int join(struct sl_link *link, unsigned i)
  * has a lane of its own; with more than that, receiving for it has another.
  */
 
-static unsigned units_of(const struct sl_link *link, unsigned from)
-{
-	const struct sl_port_info *source = &link->sides[from].info;
-
-	if (!(source->dirs & SL_PORT_RX) || !(link->sides[!from].info.dirs & SL_PORT_TX))
-		return 0;
-	return sl_min(source->queues, link->sides[!from].info.queues);
-}
-
 static struct endpoint *endpoint_of(struct lane *lane, struct side *side, unsigned queue)
 {
 	struct endpoint *e;
@@ -115,7 +119,7 @@ static struct endpoint *endpoint_of(struct lane *lane, struct side *side, unsign
 static int make_ring(struct flow *flow, uint32_t size)
 {
 	struct sl_ring_config config = {
-		.size = size ? size : RING_SIZE,
+		.size = size ? size : SL_LINK_RING_MAX,
 		.frags = RING_FRAGS,
 		.consumer_event = flow->shared ? sl_worker_event(flow->tx_lane->worker) : -1,
 		.producer_event = flow->shared ? sl_worker_event(flow->rx_lane->worker) : -1,
@@ -172,7 +176,7 @@ static int make_flow(struct sl_link *link, unsigned from, unsigned rxq, unsigned
 		return sl_fail(ENOMEM, "no memory for a link");
 	link->n_flows++;
 	ret = make_ring(flow, link->config.ring_size);
-	return ret ? ret : flow_fit(flow);
+	return ret ? ret : sl_flow_fit(flow);
 }
 
 static int make_flows(struct sl_link *link)
@@ -249,7 +253,7 @@ static void free_link(struct sl_link *link)
 	let_go(&link->sides[0], &link->sides[1]);
 	let_go(&link->sides[1], &link->sides[0]);
 	for (unsigned i = 0; link->flows && i < link->n_flows; i++) {
-		flow_unfit(&link->flows[i]);
+		sl_flow_unfit(&link->flows[i]);
 		sl_ring_release(link->flows[i].ring);
 	}
 	for (unsigned l = 0; l < link->n_lanes; l++) {
@@ -277,20 +281,22 @@ int sl_link_create(const struct sl_link_config *config, struct sl_link **out)
 	struct sl_link *link;
 	int ret;
 
+	if (config->ring_size > SL_LINK_RING_MAX)
+		return sl_fail(EINVAL, "rings of %u entries: ports have buffers for %d",
+			       config->ring_size, SL_LINK_RING_MAX);
 	if (!config->n_workers || config->n_workers > LANES_MAX)
 		return sl_fail(EINVAL, "a link takes 1 to %d workers, not %u", LANES_MAX,
 			       config->n_workers);
-	link = aligned_alloc(64, (sizeof(*link) + 63) & ~(size_t)63);
+	link = sl_alloc_lines(sizeof(*link));
 	if (!link)
 		return sl_fail(ENOMEM, "no memory for a link");
-	memset(link, 0, sizeof(*link));
 	link->config = *config;
 	if (config->log)
 		link->log = *config->log;
 	link->n_lanes = config->n_workers;
 	for (unsigned i = 0; i < link->n_lanes; i++)
 		link->lanes[i] = (struct lane){
-			.task = {.step = lane_step, .arm = lane_arm},
+			.task = {.step = sl_lane_step, .arm = sl_lane_arm},
 			.link = link,
 			.worker = config->workers[i],
 		};
@@ -317,8 +323,11 @@ static void deliver(struct sl_link *link)
 	for (unsigned round = 0; did && round < 64 * 1024; round++) {
 		did = 0;
 		for (unsigned i = 0; i < link->n_flows; i++) {
-			link->flows[i].tx->tries_tx = true;
-			did += flow_tx(&link->flows[i], sl_now_ns());
+			struct flow *flow = &link->flows[i];
+
+			flow->tx->dead = flow->target->state != SIDE_UP;
+			flow->tx->tries_tx = true;
+			did += sl_flow_tx(flow, sl_now_ns());
 		}
 	}
 }
@@ -330,6 +339,7 @@ void sl_link_stop(struct sl_link *link)
 	link->stopped = true;
 	for (unsigned i = 0; i < link->n_lanes; i++)
 		sl_worker_remove(link->lanes[i].worker, &link->lanes[i].task);
+	link->config.ended = NULL; /* only workers call it */
 	deliver(link);
 	for (unsigned i = 0; i < 2; i++) {
 		struct side *side = &link->sides[i];
@@ -338,9 +348,13 @@ void sl_link_stop(struct sl_link *link)
 			side->port->ops->stop(side->port);
 	}
 	for (unsigned i = 0; i < link->n_flows; i++) {
-		sl_ring_recall(link->flows[i].ring);
-		flow_drop(&link->flows[i], SL_DROP_RECALLED);
-		sl_ring_recall_done(link->flows[i].ring);
+		struct flow *flow = &link->flows[i];
+
+		if (flow->target->state != SIDE_UP)
+			sl_flow_drop(flow, SL_DROP_PEER_GONE);
+		sl_ring_recall(flow->ring);
+		sl_flow_drop(flow, SL_DROP_RECALLED);
+		sl_ring_recall_done(flow->ring);
 	}
 }
 
@@ -357,7 +371,7 @@ void sl_link_release(struct sl_link *link)
 		ports[i]->ops->close(ports[i]);
 }
 
-void sl_link_stats(const struct sl_link *link, unsigned from, struct sl_link_stats *stats)
+void sl_link_get_stats(const struct sl_link *link, unsigned from, struct sl_link_stats *stats)
 {
 	const struct side *source = &link->sides[from], *target = &link->sides[!from];
 	struct sl_counters in = {0}, out = {0};

@@ -75,6 +75,7 @@ struct flow {
 	struct lane *tx_lane; /* the sending lane's */
 	struct endpoint *tx;
 	bool tx_blocked; /* the port did not take what is there */
+	uint32_t epoch;	 /* the target's when it was last given something */
 	bool delivered;
 	uint32_t captured; /* entries of out before it went to config.capture */
 	uint64_t recall_at;
@@ -103,27 +104,27 @@ struct sl_link {
 };
 
 /* lane.c */
-int lane_step(struct sl_task *task, uint64_t now_ns, bool poll);
-bool lane_arm(struct sl_task *task, uint64_t *deadline);
+int sl_lane_step(struct sl_task *task, uint64_t now_ns, bool poll);
+bool sl_lane_arm(struct sl_task *task, uint64_t *deadline);
 
 /* flow.c */
-int flow_rx(struct flow *flow);
-int flow_tx(struct flow *flow, uint64_t now_ns);
+int sl_flow_rx(struct flow *flow);
+int sl_flow_tx(struct flow *flow, uint64_t now_ns);
 /* Put the fitting that the two sides need now between them; the flow holds nothing. */
-int flow_fit(struct flow *flow);
-void flow_unfit(struct flow *flow);
+int sl_flow_fit(struct flow *flow);
+void sl_flow_unfit(struct flow *flow);
 /* The target holds nothing any more: drop all that is on its way, counted as @reason. */
-void flow_drop(struct flow *flow, enum sl_drop reason);
+void sl_flow_drop(struct flow *flow, enum sl_drop reason);
 
 /* side.c */
 /* Any lane: the port is gone. */
-void side_gone(struct side *side, struct sl_link *link, const char *why);
+void sl_side_gone(struct side *side, struct sl_link *link, const char *why);
 /* The side's lane: control(), going away and coming back. Returns 1 if it did something. */
-int side_step(struct side *side, struct sl_link *link, uint64_t now_ns);
-uint64_t side_deadline(const struct side *side);
+int sl_side_step(struct side *side, struct sl_link *link, uint64_t now_ns);
+uint64_t sl_side_deadline(const struct side *side);
 /* Any lane: bring an endpoint up to what its side is. */
-void endpoint_notice(struct endpoint *endpoint, struct sl_link *link, struct sl_worker *worker);
+void sl_endpoint_notice(struct endpoint *endpoint, struct sl_link *link, struct sl_worker *worker);
 
-void link_wake(struct sl_link *link);
+void sl_link_wake(struct sl_link *link);
 
 #endif

@@ -14,29 +14,28 @@ static const char *kind_of(const struct side *side)
 	return side->port->ops->kind;
 }
 
-void link_wake(struct sl_link *link)
+void sl_link_wake(struct sl_link *link)
 {
 	for (unsigned i = 0; i < link->n_lanes; i++)
 		sl_worker_wake(link->lanes[i].worker);
 }
 
-void side_gone(struct side *side, struct sl_link *link, const char *why)
+void sl_side_gone(struct side *side, struct sl_link *link, const char *why)
 {
 	uint32_t up = SIDE_UP;
 
-	if (!__atomic_compare_exchange_n(&side->state, &up, SIDE_GONE, false, __ATOMIC_ACQ_REL,
-					 __ATOMIC_RELAXED))
+	if (!sl_cas_acq_rel(&side->state, &up, SIDE_GONE))
 		return;
 	sl_log(&link->log, SL_LOG_WARN, "port %s is gone: %s; its packets are dropped and counted",
 	       kind_of(side), why);
-	link_wake(link);
+	sl_link_wake(link);
 }
 
-void endpoint_notice(struct endpoint *endpoint, struct sl_link *link, struct sl_worker *worker)
+void sl_endpoint_notice(struct endpoint *endpoint, struct sl_link *link, struct sl_worker *worker)
 {
 	struct side *side = endpoint->side;
-	/* The epoch first: a state that is read after it is never from before it, so that no
-	 * endpoint is counted twice for one going away. */
+	/* The epoch first, as stop() stores it last: with a new epoch the old "gone" is never
+	 * read, so no endpoint is counted ahead for the next time. */
 	uint32_t epoch = sl_load_acquire(&side->epoch);
 	uint32_t state = sl_load_acquire(&side->state);
 
@@ -55,7 +54,7 @@ void endpoint_notice(struct endpoint *endpoint, struct sl_link *link, struct sl_
 		return;
 	endpoint->epoch = epoch;
 	if (sl_add_acq_rel(&side->noticed, 1) == side->endpoints)
-		link_wake(link);
+		sl_link_wake(link);
 }
 
 static void stop(struct side *side, struct sl_link *link)
@@ -63,9 +62,10 @@ static void stop(struct side *side, struct sl_link *link)
 	if (side->port->ops->stop)
 		side->port->ops->stop(side->port);
 	sl_store_relaxed(&side->noticed, 0);
-	sl_store_release(&side->epoch, side->epoch + 1);
+	/* The state first: whoever sees the new epoch sees that this going away is over. */
 	sl_store_release(&side->state, SIDE_STOPPED);
-	link_wake(link);
+	sl_store_release(&side->epoch, side->epoch + 1);
+	sl_link_wake(link);
 }
 
 /* control() said that something has changed. */
@@ -79,15 +79,15 @@ static void look(struct side *side, struct sl_link *link)
 	pthread_mutex_unlock(&side->lock);
 	sl_store_release(&side->generation, info.generation);
 	if (!info.attached)
-		side_gone(side, link, "its peer left");
+		sl_side_gone(side, link, "its peer left");
 	if (sl_load_relaxed(&side->state) != SIDE_STOPPED || !info.attached)
 		return;
 	sl_log(&link->log, SL_LOG_WARN, "port %s is back", kind_of(side));
 	sl_store_release(&side->state, SIDE_UP);
-	link_wake(link);
+	sl_link_wake(link);
 }
 
-int side_step(struct side *side, struct sl_link *link, uint64_t now_ns)
+int sl_side_step(struct side *side, struct sl_link *link, uint64_t now_ns)
 {
 	const struct sl_port_ops *ops = side->port->ops;
 	int ret;
@@ -98,18 +98,18 @@ int side_step(struct side *side, struct sl_link *link, uint64_t now_ns)
 		stop(side, link);
 		return 1;
 	}
-	if (!ops->control || (!side->control.ready && side_deadline(side) > now_ns))
+	if (!ops->control || (!side->control.ready && sl_side_deadline(side) > now_ns))
 		return 0;
 	side->control.ready = 0;
 	ret = ops->control(side->port, now_ns);
-	if (ret == -ENODEV)
-		side_gone(side, link, sl_reason());
+	if (ret < 0)
+		sl_side_gone(side, link, sl_reason());
 	if (ret > 0)
 		look(side, link);
 	return ret > 0;
 }
 
-uint64_t side_deadline(const struct side *side)
+uint64_t sl_side_deadline(const struct side *side)
 {
 	const struct sl_port_ops *ops = side->port->ops;
 

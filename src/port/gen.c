@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/count.h"
+#include "base/memory.h"
 #include "base/reason.h"
 #include "packet/csum.h"
 #include "port/kinds.h"
@@ -39,7 +40,7 @@ struct gen {
 	size_t stride;
 	struct sl_arena *arena; /* one packet a flow, read-only for whoever gets it */
 	struct sl_count rx;
-	struct sl_count tx __attribute__((aligned(128)));
+	struct sl_count tx __attribute__((aligned(SL_LINE)));
 };
 
 static struct gen *gen_of(const struct sl_port *port)
@@ -57,7 +58,7 @@ static void gen_close(struct sl_port *port)
 
 static int gen_open(const struct sl_args *args, const struct sl_log *log, struct sl_port **out)
 {
-	struct gen *gen = aligned_alloc(128, sizeof(*gen));
+	struct gen *gen = sl_alloc_lines(sizeof(*gen));
 	int ret;
 
 	(void)log;
@@ -85,7 +86,6 @@ static void gen_info(const struct sl_port *port, struct sl_port_info *info)
 
 	*info = (struct sl_port_info){
 		.queues = 1,
-		.frame_max = gen->size,
 		.dirs = SL_PORT_RX | SL_PORT_TX,
 		.attached = 1,
 		.accepts = SINK_ACCEPTS,
@@ -189,6 +189,8 @@ static int gen_rx(struct sl_port *port, unsigned q, struct sl_ring *ring)
 	sl_ring_reclaim(ring, n);
 	n = sl_ring_room(ring, &at);
 	want = due(gen);
+	if (!n)
+		gen->next_ns = SL_NEVER; /* the link asks again when entries have come back */
 	if (gen->count && gen->total == gen->count)
 		return -ENODATA;
 	n = (uint32_t)sl_min(sl_min(n, BURST), want);

@@ -14,7 +14,7 @@
 #include "base/reason.h"
 #include "port/netif.h"
 
-int netns_enter(const char *netns, int *back)
+int sl_netns_enter(const char *netns, int *back)
 {
 	char path[256];
 	int fd;
@@ -23,6 +23,8 @@ int netns_enter(const char *netns, int *back)
 	if (!netns)
 		return 0;
 	snprintf(path, sizeof(path), "%s%s", strchr(netns, '/') ? "" : "/run/netns/", netns);
+	if (strlen(path) < strlen(netns) + !strchr(netns, '/'))
+		return sl_fail(ENAMETOOLONG, "network namespace %.32s...: too long a name", netns);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return sl_fail(errno,
@@ -43,15 +45,17 @@ int netns_enter(const char *netns, int *back)
 	return 0;
 }
 
-void netns_leave(int back)
+int sl_netns_leave(int back)
 {
-	/* The descriptor is one we held already: setns can only fail for lost privilege. */
+	int ret = 0;
+
 	if (back >= 0 && setns(back, CLONE_NEWNET))
-		(void)sl_fail(errno, "cannot go back to the first network namespace: %m");
+		ret = sl_fail(errno, "cannot go back to the first network namespace: %m");
 	sl_fd_close(&back);
+	return ret;
 }
 
-int netif_open(struct netif *nif, const char *name)
+int sl_netif_open(struct netif *nif, const char *name)
 {
 	int ret;
 
@@ -62,11 +66,11 @@ int netif_open(struct netif *nif, const char *name)
 	ret = nl_connect(nif->sock, NETLINK_ROUTE);
 	if (!ret)
 		return 0;
-	netif_close(nif);
+	sl_netif_close(nif);
 	return sl_fail(EIO, "no rtnetlink socket: %s", nl_geterror(ret));
 }
 
-void netif_close(struct netif *nif)
+void sl_netif_close(struct netif *nif)
 {
 	if (nif->sock)
 		nl_socket_free(nif->sock);
@@ -95,12 +99,26 @@ static int errno_of(int nl_error)
 
 static int get_link(const struct netif *nif, struct rtnl_link **link)
 {
-	int ret = rtnl_link_get_kernel(nif->sock, 0, nif->name, link);
+	int ret = rtnl_link_get_kernel(nif->sock, nif->index, nif->index ? NULL : nif->name, link);
 
 	return ret ? -errno_of(ret) : 0;
 }
 
-int netif_get(const struct netif *nif, struct netif_state *state)
+int sl_netif_find(struct netif *nif)
+{
+	struct rtnl_link *link;
+	int ret;
+
+	nif->index = 0;
+	ret = get_link(nif, &link);
+	if (ret)
+		return ret;
+	nif->index = rtnl_link_get_ifindex(link);
+	rtnl_link_put(link);
+	return 0;
+}
+
+int sl_netif_get(const struct netif *nif, struct netif_state *state)
 {
 	struct rtnl_link *link;
 	struct nl_addr *mac;
@@ -148,7 +166,7 @@ static int change(const struct netif *nif, struct rtnl_link *link, unsigned mtu,
 	return ret;
 }
 
-int netif_set(const struct netif *nif, unsigned mtu, const uint8_t *mac)
+int sl_netif_set(const struct netif *nif, unsigned mtu, const uint8_t *mac)
 {
 	struct rtnl_link *link;
 	int ret = get_link(nif, &link);
@@ -165,7 +183,7 @@ int netif_set(const struct netif *nif, unsigned mtu, const uint8_t *mac)
 	return 0;
 }
 
-int netif_add_addr(const struct netif *nif, const char *cidr)
+int sl_netif_add_addr(const struct netif *nif, const char *cidr)
 {
 	struct rtnl_addr *addr = rtnl_addr_alloc();
 	struct nl_addr *local = NULL;
@@ -187,7 +205,10 @@ int netif_add_addr(const struct netif *nif, const char *cidr)
 	nl_addr_put(local);
 	rtnl_addr_put(addr);
 	if (ret && ret != -NLE_EXIST)
-		return sl_fail(errno_of(ret), "cannot give %s the address %s: %s", nif->name, cidr,
-			       nl_geterror(ret));
+		return sl_fail(errno_of(ret), "cannot give %s the address %s: %s%s", nif->name,
+			       cidr, nl_geterror(ret),
+			       strchr(cidr, ':') && errno_of(ret) == EINVAL
+				       ? ": IPv6 needs an MTU of 1280 at least"
+				       : "");
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/count.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/reason.h"
 #include "packet/frags.h"
 #include "port/capture_file.h"
@@ -35,7 +36,7 @@ struct pcap_port {
 	uint16_t free[BUFFERS];
 	uint8_t *frame; /* writing: one packet in one piece */
 	struct sl_count rx;
-	struct sl_count tx __attribute__((aligned(128)));
+	struct sl_count tx __attribute__((aligned(SL_LINE)));
 };
 
 static struct pcap_port *pcap_of(const struct sl_port *port)
@@ -73,13 +74,10 @@ static int layer_of(int dlt)
 
 static int open_read(struct pcap_port *p)
 {
-	char err[PCAP_ERRBUF_SIZE] = "";
-	int ret;
+	int ret = sl_capture_file_open(p->path, &p->pcap);
 
-	p->pcap = pcap_open_offline(p->path, err);
-	if (!p->pcap)
-		return sl_fail(EINVAL, "pcap: cannot read %s: %s", p->path, err);
-	capture_file_hold(p->pcap);
+	if (ret)
+		return ret;
 	p->layer = (unsigned)layer_of(pcap_datalink(p->pcap));
 	if (!p->layer)
 		return sl_fail(EINVAL, "pcap: %s holds %s, neither Ethernet nor raw IP", p->path,
@@ -99,7 +97,7 @@ static int pcap_port_open(const struct sl_args *args, const struct sl_log *log,
 
 	if (!read == !write)
 		return sl_fail(EINVAL, "pcap: one of read=FILE and write=FILE is needed");
-	p = aligned_alloc(128, (sizeof(*p) + 127) & ~(size_t)127);
+	p = sl_alloc_lines(sizeof(*p));
 	if (!p)
 		return sl_fail(ENOMEM, "no memory for a port");
 	*p = (struct pcap_port){
@@ -143,7 +141,7 @@ static int pcap_port_join(struct sl_port *port, const struct sl_port_info *other
 	if (p->arena)
 		return 0;
 	p->layer = other->layer == 3 ? 3 : 2;
-	return capture_file_create(p->path, p->layer, &p->pcap, &p->dump);
+	return sl_capture_file_create(p->path, p->layer, &p->pcap, &p->dump);
 }
 
 /*
@@ -214,6 +212,13 @@ static void write_failed(struct pcap_port *p)
 	p->failed = true;
 }
 
+/* Who reads the file meanwhile finds whole packets; failure is told while it can be. */
+static void flush(struct pcap_port *p)
+{
+	if (p->dump && pcap_dump_flush(p->dump))
+		write_failed(p);
+}
+
 static void write_one(struct pcap_port *p, struct sl_ring *ring, uint32_t at, struct timeval now)
 {
 	struct sl_packet *packet = sl_ring_packet(ring, at);
@@ -250,6 +255,8 @@ static int pcap_port_tx(struct sl_port *port, unsigned q, struct sl_ring *ring)
 	for (uint32_t i = 0; i < n; i++)
 		write_one(p, ring, at + i, now);
 	sl_ring_consume(ring, n);
+	if (n && !sl_ring_ready(ring, &at))
+		flush(p);
 	return (int)n;
 }
 
@@ -258,19 +265,12 @@ static int pcap_port_arm(struct sl_port *port, unsigned q, unsigned want)
 	struct pcap_port *p = pcap_of(port);
 
 	(void)q;
-	/* Who reads the file meanwhile finds whole packets. */
-	if (p->dump && pcap_dump_flush(p->dump))
-		write_failed(p);
 	return want & SL_PORT_TX || (want & SL_PORT_RX && !p->ended) ? SL_PORT_READY : 0;
 }
 
-/* What stdio still holds is written now, while its failure can be told. */
 static void pcap_port_stop(struct sl_port *port)
 {
-	struct pcap_port *p = pcap_of(port);
-
-	if (p->dump && pcap_dump_flush(p->dump))
-		write_failed(p);
+	flush(pcap_of(port));
 }
 
 static void pcap_port_stats(const struct sl_port *port, unsigned q, struct sl_counters *c)

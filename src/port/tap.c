@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/reason.h"
 #include "port/kinds.h"
 #include "port/netif.h"
@@ -58,14 +59,14 @@ static struct tap *tap_of(const struct sl_port *port)
 static int configure(struct tap *tap)
 {
 	struct netif_state state;
-	int ret =
-		netif_set(&tap->nif, tap->wanted.mtu, tap->wanted.has_mac ? tap->wanted.mac : NULL);
+	int ret = sl_netif_set(&tap->nif, tap->wanted.mtu,
+			       tap->wanted.has_mac ? tap->wanted.mac : NULL);
 
 	for (unsigned n = 0; !ret && n < tap->wanted.n_addrs; n++)
-		ret = netif_add_addr(&tap->nif, tap->wanted.addrs[n]);
+		ret = sl_netif_add_addr(&tap->nif, tap->wanted.addrs[n]);
 	if (ret)
 		return ret;
-	ret = netif_get(&tap->nif, &state);
+	ret = sl_netif_get(&tap->nif, &state);
 	if (ret)
 		return sl_fail(-ret, "interface %s went away while it was set up", tap->tun.name);
 	tap->mtu = tap->wanted.mtu = state.mtu; /* the link was made for this one */
@@ -81,12 +82,12 @@ static int attach(struct tap *tap, const struct sl_args *args)
 
 	if (sl_args_count(args, "fd")) {
 		tap->adopted = true;
-		return tun_adopt(&tap->tun, (int)sl_args_uint(args, "fd", 0), tap->offload,
-				 tap->log);
+		return sl_tun_adopt(&tap->tun, (int)sl_args_uint(args, "fd", 0), tap->offload,
+				    tap->log);
 	}
 	snprintf(tap->tun.name, sizeof(tap->tun.name), "%s", name);
 	tap->tun.queues = (unsigned)sl_args_uint(args, "queues", 1);
-	ret = tun_create(&tap->tun, tap->offload, tap->log);
+	ret = sl_tun_create(&tap->tun, tap->offload, tap->log);
 	if (ret)
 		tap->tun.queues = 0;
 	return ret;
@@ -99,12 +100,12 @@ static int open_queues(struct tap *tap)
 	int ret = 0;
 
 	for (unsigned q = 0; q < tap->tun.queues && !ret; q++) {
-		ret = tap_queue_open(&tap->queues[q], (uint16_t)q, frame + TAP_L2_MAX);
+		ret = sl_tap_queue_open(&tap->queues[q], (uint16_t)q, frame + TAP_L2_MAX);
 		if (!ret)
 			tap->regions[q] = *sl_arena_region(tap->queues[q].arena);
 	}
 	for (unsigned q = 0; q < tap->tun.queues && !ret; q++)
-		tap_queue_attach(&tap->queues[q], tap->tun.fds[q], tap->tun.vnet);
+		sl_tap_queue_attach(&tap->queues[q], tap->tun.fds[q], tap->tun.vnet);
 	return ret;
 }
 
@@ -113,9 +114,9 @@ static void tap_close(struct sl_port *port)
 	struct tap *tap = tap_of(port);
 
 	for (unsigned q = 0; q < TUN_QUEUES_MAX; q++)
-		tap_queue_close(&tap->queues[q]);
-	tun_detach(&tap->tun);
-	netif_close(&tap->nif);
+		sl_tap_queue_close(&tap->queues[q]);
+	sl_tun_detach(&tap->tun);
+	sl_netif_close(&tap->nif);
 	pthread_mutex_destroy(&tap->lock);
 	for (unsigned n = 0; n < tap->wanted.n_addrs; n++)
 		free(tap->wanted.addrs[n]);
@@ -128,7 +129,7 @@ static int open_in_netns(struct tap *tap, const struct sl_args *args)
 	int ret = attach(tap, args);
 
 	if (!ret)
-		ret = netif_open(&tap->nif, tap->tun.name);
+		ret = sl_netif_open(&tap->nif, tap->tun.name);
 	if (!ret)
 		ret = configure(tap);
 	return ret ? ret : open_queues(tap);
@@ -175,7 +176,7 @@ static int open_layer(const struct sl_port_ops *ops, unsigned layer, const struc
 
 	if (ret)
 		return ret;
-	tap = calloc(1, sizeof(*tap));
+	tap = sl_alloc_lines(sizeof(*tap));
 	if (!tap)
 		return sl_fail(ENOMEM, "no memory for a port");
 	tap->port.ops = ops;
@@ -186,10 +187,11 @@ static int open_layer(const struct sl_port_ops *ops, unsigned layer, const struc
 	pthread_mutex_init(&tap->lock, NULL);
 	ret = remember(tap, args);
 	if (!ret)
-		ret = netns_enter(netns, &back);
+		ret = sl_netns_enter(netns, &back);
 	if (!ret) {
 		ret = open_in_netns(tap, args);
-		netns_leave(back);
+		if (sl_netns_leave(back) && !ret)
+			ret = -EIO;
 	}
 	if (!ret) {
 		*out = &tap->port;
@@ -208,17 +210,16 @@ static int open_layer(const struct sl_port_ops *ops, unsigned layer, const struc
 
 static int attach_again(struct tap *tap)
 {
-	struct netif_state state;
-	int ret = netif_get(&tap->nif, &state);
+	int ret = sl_netif_find(&tap->nif);
 
 	if (ret)
 		return ret;
-	tun_detach(&tap->tun);
-	ret = tun_create(&tap->tun, tap->offload, tap->log);
+	sl_tun_detach(&tap->tun);
+	ret = sl_tun_create(&tap->tun, tap->offload, tap->log);
 	if (!ret)
 		ret = configure(tap);
 	for (unsigned q = 0; q < tap->tun.queues && !ret; q++)
-		tap_queue_attach(&tap->queues[q], tap->tun.fds[q], tap->tun.vnet);
+		sl_tap_queue_attach(&tap->queues[q], tap->tun.fds[q], tap->tun.vnet);
 	return ret;
 }
 
@@ -230,13 +231,13 @@ static int tap_control(struct sl_port *port, uint64_t now_ns)
 	if (sl_load_relaxed(&tap->attached) || tap->adopted || now_ns < tap->retry_at)
 		return 0;
 	tap->retry_at = now_ns + RETRY_NS;
-	ret = netns_enter(tap->netns, &back);
+	ret = sl_netns_enter(tap->netns, &back);
 	if (ret)
 		return 0;
 	pthread_mutex_lock(&tap->lock);
 	ret = attach_again(tap);
 	pthread_mutex_unlock(&tap->lock);
-	netns_leave(back);
+	sl_netns_leave(back);
 	if (ret)
 		return 0; /* not there, or not ours yet: look again later */
 	sl_store_relaxed(&tap->attached, 1);
@@ -259,14 +260,14 @@ static int tap_rx(struct sl_port *port, unsigned q, struct sl_ring *ring)
 {
 	struct tap *tap = tap_of(port);
 
-	return tap_queue_rx(&tap->queues[q], ring);
+	return sl_tap_queue_rx(&tap->queues[q], ring);
 }
 
 static int tap_tx(struct sl_port *port, unsigned q, struct sl_ring *ring)
 {
 	struct tap *tap = tap_of(port);
 
-	return tap_queue_tx(&tap->queues[q], ring);
+	return sl_tap_queue_tx(&tap->queues[q], ring);
 }
 
 /* Only from now on may control() take the descriptors away: nobody is inside rx() or tx(). */
@@ -299,7 +300,6 @@ static void tap_info(const struct sl_port *port, struct sl_port_info *info)
 		.attached = (uint8_t)sl_load_relaxed(&tap->attached),
 		.emits = tap->tun.can,
 		.accepts = tap->tun.can,
-		.headroom = TUN_VNET_LEN,
 		.regions = tap->regions,
 		.n_regions = tap->tun.queues,
 		.generation = tap->generation,
@@ -315,7 +315,8 @@ static uint64_t source_drops(struct tap *tap)
 	uint64_t drops;
 
 	pthread_mutex_lock(&tap->lock);
-	if (!netif_get(&tap->nif, &state) && state.tx_dropped - tap->source_base < UINT64_MAX / 2)
+	if (!sl_netif_get(&tap->nif, &state) &&
+	    state.tx_dropped - tap->source_base < UINT64_MAX / 2)
 		tap->source_drops = state.tx_dropped - tap->source_base;
 	drops = tap->source_drops;
 	pthread_mutex_unlock(&tap->lock);

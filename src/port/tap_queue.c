@@ -15,7 +15,7 @@
 #define TAILROOM 64  /* for those who append: a tag */
 #define VNET_LEN sizeof(struct virtio_net_hdr)
 
-int tap_queue_open(struct tap_queue *queue, uint16_t region, size_t frame)
+int sl_tap_queue_open(struct tap_queue *queue, uint16_t region, size_t frame)
 {
 	int ret;
 
@@ -34,13 +34,13 @@ int tap_queue_open(struct tap_queue *queue, uint16_t region, size_t frame)
 	return ret;
 }
 
-void tap_queue_attach(struct tap_queue *queue, int fd, bool vnet)
+void sl_tap_queue_attach(struct tap_queue *queue, int fd, bool vnet)
 {
 	queue->fd = fd;
 	queue->vnet = vnet;
 }
 
-void tap_queue_close(struct tap_queue *queue)
+void sl_tap_queue_close(struct tap_queue *queue)
 {
 	sl_arena_release(queue->arena);
 	free(queue->free);
@@ -109,7 +109,7 @@ static ssize_t read_one(struct tap_queue *queue, struct sl_ring *ring, uint32_t 
 	return len;
 }
 
-int tap_queue_rx(struct tap_queue *queue, struct sl_ring *ring)
+int sl_tap_queue_rx(struct tap_queue *queue, struct sl_ring *ring)
 {
 	uint32_t at, room, posted = 0;
 	uint64_t bytes = 0;
@@ -205,7 +205,7 @@ static ssize_t write_one(const struct tap_queue *queue, struct sl_ring *ring, ui
 	return write(queue->fd, start, packet->frag.len + before);
 }
 
-int tap_queue_tx(struct tap_queue *queue, struct sl_ring *ring)
+int sl_tap_queue_tx(struct tap_queue *queue, struct sl_ring *ring)
 {
 	uint32_t at, ready = sl_ring_ready(ring, &at), done = 0, sent = 0;
 	uint64_t bytes = 0;

@@ -35,15 +35,15 @@ struct tap_queue {
 	struct sl_count tx __attribute__((aligned(SL_LINE))); /* another thread's */
 };
 
-/** tap_queue_open() - make buffers for packets of @frame bytes */
-int tap_queue_open(struct tap_queue *queue, uint16_t region, size_t frame);
+/** sl_tap_queue_open() - make buffers for packets of @frame bytes */
+int sl_tap_queue_open(struct tap_queue *queue, uint16_t region, size_t frame);
 
-/** tap_queue_attach() - read and write @fd from now on; not owned */
-void tap_queue_attach(struct tap_queue *queue, int fd, bool vnet);
+/** sl_tap_queue_attach() - read and write @fd from now on; not owned */
+void sl_tap_queue_attach(struct tap_queue *queue, int fd, bool vnet);
 
-void tap_queue_close(struct tap_queue *queue);
+void sl_tap_queue_close(struct tap_queue *queue);
 
-int tap_queue_rx(struct tap_queue *queue, struct sl_ring *ring);
-int tap_queue_tx(struct tap_queue *queue, struct sl_ring *ring);
+int sl_tap_queue_rx(struct tap_queue *queue, struct sl_ring *ring);
+int sl_tap_queue_tx(struct tap_queue *queue, struct sl_ring *ring);
 
 #endif

@@ -118,7 +118,7 @@ static int set_vnet_len(const struct tun *tun)
 	return 0;
 }
 
-int tun_create(struct tun *tun, bool offload, const struct sl_log *log)
+int sl_tun_create(struct tun *tun, bool offload, const struct sl_log *log)
 {
 	int ret = 0;
 
@@ -134,7 +134,7 @@ int tun_create(struct tun *tun, bool offload, const struct sl_log *log)
 	if (!ret)
 		ret = set_vnet_len(tun);
 	if (ret)
-		tun_detach(tun);
+		sl_tun_detach(tun);
 	else
 		set_offloads(tun, offload, log);
 	return ret;
@@ -194,7 +194,7 @@ static int check_adopted(struct tun *tun, int fd)
 	return 0;
 }
 
-int tun_adopt(struct tun *tun, int fd, bool offload, const struct sl_log *log)
+int sl_tun_adopt(struct tun *tun, int fd, bool offload, const struct sl_log *log)
 {
 	int flags = fcntl(fd, F_GETFL);
 	int ret;
@@ -217,7 +217,7 @@ int tun_adopt(struct tun *tun, int fd, bool offload, const struct sl_log *log)
 	return ret;
 }
 
-void tun_detach(struct tun *tun)
+void sl_tun_detach(struct tun *tun)
 {
 	for (unsigned q = 0; q < tun->queues; q++)
 		sl_fd_close(&tun->fds[q]);

@@ -32,7 +32,7 @@ struct tun {
 };
 
 /**
- * tun_create() - make an interface, or attach to one that is there and unused
+ * sl_tun_create() - make an interface, or attach to one that is there and unused
  * @tun:       name, layer and queues are set; the rest is filled in
  * @offload:   ask for checksum, TSO and USO, as much as the kernel has
  * @log:       told which of them it does not have
@@ -42,12 +42,12 @@ struct tun {
  *
  * Return: 0 or a negative errno with a reason.
  */
-int tun_create(struct tun *tun, bool offload, const struct sl_log *log);
+int sl_tun_create(struct tun *tun, bool offload, const struct sl_log *log);
 
-/** tun_adopt() - use a descriptor that is attached already; owned by @tun from now on */
-int tun_adopt(struct tun *tun, int fd, bool offload, const struct sl_log *log);
+/** sl_tun_adopt() - use a descriptor that is attached already; owned by @tun from now on */
+int sl_tun_adopt(struct tun *tun, int fd, bool offload, const struct sl_log *log);
 
-/** tun_detach() - close its descriptors */
-void tun_detach(struct tun *tun);
+/** sl_tun_detach() - close its descriptors */
+void sl_tun_detach(struct tun *tun);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/barrier.h"
 #include "base/bytes.h"
 #include "base/fd.h"
+#include "base/memory.h"
 #include "base/reason.h"
 #include "ring/freeze.h"
 
@@ -63,16 +64,6 @@ static bool power_of_two(uint32_t n)
 	return n && !(n & (n - 1));
 }
 
-static void *lines(size_t count, size_t each)
-{
-	size_t len = (count * each + SL_LINE - 1) & ~(size_t)(SL_LINE - 1);
-	void *memory = aligned_alloc(SL_LINE, len);
-
-	if (memory)
-		memset(memory, 0, len);
-	return memory;
-}
-
 int sl_ring_create(const struct sl_ring_config *config, struct sl_ring **out)
 {
 	struct ring *r;
@@ -85,7 +76,7 @@ int sl_ring_create(const struct sl_ring_config *config, struct sl_ring **out)
 		return sl_fail(EINVAL,
 			       "a ring of %u fragments: a power of two from %d to %u is needed",
 			       config->frags, SL_PACKET_FRAGS_MAX, FRAGS_LIMIT);
-	r = lines(1, sizeof(*r));
+	r = sl_alloc_lines(sizeof(*r));
 	if (!r)
 		return sl_fail(ENOMEM, "no memory for a ring");
 	r->size = config->size;
@@ -93,10 +84,10 @@ int sl_ring_create(const struct sl_ring_config *config, struct sl_ring **out)
 	r->producer_event = config->producer_event;
 	r->arrays.mask = config->size - 1;
 	r->arrays.frag_mask = config->frags - 1;
-	r->arrays.packets = lines(config->size, sizeof(struct sl_packet));
-	r->arrays.offloads = lines(config->size, sizeof(struct sl_offload));
-	r->arrays.frags = lines(config->frags, sizeof(struct sl_frag));
-	r->done = lines(config->size, 1);
+	r->arrays.packets = sl_alloc_lines(config->size * sizeof(struct sl_packet));
+	r->arrays.offloads = sl_alloc_lines(config->size * sizeof(struct sl_offload));
+	r->arrays.frags = sl_alloc_lines(config->frags * sizeof(struct sl_frag));
+	r->done = sl_alloc_lines(config->size);
 	if (!r->arrays.packets || !r->arrays.offloads || !r->arrays.frags || !r->done) {
 		sl_ring_release(&r->arrays);
 		return sl_fail(ENOMEM, "no memory for a ring of %u entries", config->size);
@@ -415,6 +406,9 @@ bool sl_ring_producer_sleep(struct sl_ring *ring)
 {
 	struct ring *r = ring_of(ring);
 
+	/* sl_ring_returned() may have seen the last of a recall come back. */
+	if (r->p.recalling && r->p.begin == r->p.end)
+		return true;
 	return r->p.begin != r->p.reclaimed ||
 	       stay_awake(&r->producer, &r->consumer.index, r->p.begin);
 }

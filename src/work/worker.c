@@ -131,7 +131,7 @@ int sl_worker_watch(struct sl_worker *w, struct sl_watch *watch, uint32_t events
 	return 0;
 }
 
-void sl_worker_stats(const struct sl_worker *w, struct sl_worker_stats *stats)
+void sl_worker_get_stats(const struct sl_worker *w, struct sl_worker_stats *stats)
 {
 	stats->rounds = sl_count_read(&w->stats.rounds);
 	stats->busy = sl_count_read(&w->stats.busy);

@@ -187,9 +187,9 @@ static void worker_and_link(void)
 	MUST(sl_worker_step(worker) >= 0);
 	MUST(sl_worker_run(worker) == 0);
 	sl_link_stop(link);
-	sl_link_stats(link, 0, &stats);
+	sl_link_get_stats(link, 0, &stats);
 	MUST(stats.in.packets == 100 && stats.out.packets == 100);
-	sl_worker_stats(worker, &rounds);
+	sl_worker_get_stats(worker, &rounds);
 	MUST(rounds.busy > 0 && rounds.rounds >= rounds.busy);
 	sl_link_release(link);
 	sl_worker_release(worker);

@@ -41,7 +41,7 @@ link gen: null: --duration soon             | --duration soon is not a number of
 link gen: null: --duration nan              | --duration nan is not a number of seconds
 link gen: null: --stats inf                 | --stats inf is not a number of seconds
 link gen: null: --json=yes                  | --json
-link gen: null: --pcap nowhere/x.pcap       | cannot write the capture: nowhere/x\.pcap: No such file
+link gen: null: --pcap nowhere/x.pcap       | cannot write a capture to nowhere/x\.pcap: No such file
 link tapp:name=x null:                      | no kind of port "tapp"; did you mean "tap:"\?
 link TAP:name=x null:                       | no kind of port "TAP"; did you mean "tap:"\?
 link bogus:x=1 null:                        | no kind of port "bogus"; there are tap:, tun:, pcap:, gen: and null:

@@ -74,9 +74,9 @@ capture same segments.pcap cut.pcap
 head -c 1000 one.pcap >short.pcap
 refused 1 'short\.pcap: truncated dump file' "$sluice" link pcap:read=short.pcap null:
 head -c 10 one.pcap >stub.pcap
-refused 2 'cannot read stub\.pcap' "$sluice" link pcap:read=stub.pcap null:
+refused 2 'cannot read the capture stub\.pcap' "$sluice" link pcap:read=stub.pcap null:
 : >empty.pcap
-refused 2 'cannot read empty\.pcap' "$sluice" link pcap:read=empty.pcap null:
+refused 2 'cannot read the capture empty\.pcap' "$sluice" link pcap:read=empty.pcap null:
 head -c 4096 /dev/urandom >noise.pcap
 printf 'GIF8' | dd of=noise.pcap conv=notrunc status=none
 refused 2 'noise\.pcap.*unknown file format' "$sluice" link pcap:read=noise.pcap null:

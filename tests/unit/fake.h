@@ -312,22 +312,24 @@ static inline void fake_finish(struct fake *f, unsigned q, struct sl_ring *ring,
 	set(&queue->taken, queue->taken + 1);
 }
 
-/* Finish about a half of what is held of this ring, in any order. */
+/* Finish about a half of what is held of this ring, in any order; all when it is recalled. */
 static inline int fake_complete(struct fake *f, unsigned q, struct sl_ring *ring)
 {
 	struct fake_queue *queue = &f->queues[q];
+	bool all = sl_ring_recalled(ring);
 	int did = 0;
 
 	if (get(&f->holding))
 		return 0;
-	for (unsigned i = 0; i < queue->n_held; i++) {
-		unsigned last = --queue->n_held, at = queue->held[i].at;
+	for (unsigned i = 0; i < queue->n_held;) {
+		uint32_t at = queue->held[i].at;
 
-		if (queue->held[i].ring != ring || (did && fake_random(&queue->random_tx) & 1)) {
-			queue->n_held++;
+		if (queue->held[i].ring != ring ||
+		    (did && !all && fake_random(&queue->random_tx) & 1)) {
+			i++;
 			continue;
 		}
-		queue->held[i] = queue->held[last];
+		queue->held[i] = queue->held[--queue->n_held];
 		fake_finish(f, q, ring, at);
 		did++;
 	}

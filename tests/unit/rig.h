@@ -165,7 +165,7 @@ static inline uint64_t rig_rounds(struct rig *r)
 	uint64_t rounds = 0;
 
 	for (unsigned i = 0; i < r->config.n_workers; i++) {
-		sl_worker_stats(r->workers[i], &s);
+		sl_worker_get_stats(r->workers[i], &s);
 		rounds += s.rounds;
 	}
 	return rounds;
@@ -200,7 +200,7 @@ static inline uint64_t rig_lost(struct rig *r, unsigned from)
 {
 	struct sl_link_stats s;
 
-	sl_link_stats(r->link, from, &s);
+	sl_link_get_stats(r->link, from, &s);
 	return sl_count_drops(&s.between) - get(&r->f[!from]->surplus);
 }
 
@@ -208,7 +208,7 @@ static inline uint64_t rig_drops(struct rig *r, unsigned from, enum sl_drop reas
 {
 	struct sl_link_stats s;
 
-	sl_link_stats(r->link, from, &s);
+	sl_link_get_stats(r->link, from, &s);
 	return s.between.drops[reason];
 }
 
@@ -216,7 +216,7 @@ static inline bool rig_gone(struct rig *r, unsigned from)
 {
 	struct sl_link_stats s;
 
-	sl_link_stats(r->link, from, &s);
+	sl_link_get_stats(r->link, from, &s);
 	return s.gone;
 }
 
@@ -226,7 +226,7 @@ static inline void rig_balance(struct rig *r)
 	for (unsigned i = 0; i < 2; i++) {
 		struct sl_link_stats s;
 
-		sl_link_stats(r->link, i, &s);
+		sl_link_get_stats(r->link, i, &s);
 		assert_true(s.exists);
 		assert_int_equal(s.in.packets, fake_given(r->f[i]));
 		if (!s.between.cut)
@@ -253,7 +253,7 @@ static inline void rig_close_lossless(struct rig *r)
 	struct sl_link_stats s;
 
 	for (unsigned i = 0; i < 2; i++) {
-		sl_link_stats(r->link, i, &s);
+		sl_link_get_stats(r->link, i, &s);
 		assert_int_equal(sl_count_drops(&s.between), 0);
 	}
 	rig_close(r);

@@ -268,7 +268,6 @@ static void test_info(void **state)
 	assert_int_equal(info.queues, 1);
 	assert_int_equal(info.dirs, SL_PORT_RX | SL_PORT_TX);
 	assert_int_equal(info.attached, 1);
-	assert_int_equal(info.frame_max, 9000);
 	assert_int_equal(info.emits, 0);
 	assert_int_equal(info.n_regions, 1);
 	base = info.regions[0].base;

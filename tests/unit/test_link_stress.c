@@ -6,7 +6,7 @@
 #include "rig.h"
 
 #define QUEUES	4
-#define EVENTS	12
+#define EVENTS	40
 #define ALL_CAN (SL_CAN_CSUM | SL_CAN_TSO4 | SL_CAN_TSO6 | SL_CAN_USO | SL_CAN_ECN)
 
 static uint64_t seed;
@@ -29,7 +29,7 @@ static void *read_stats(void *arg)
 			struct sl_link_stats s;
 			uint64_t sum;
 
-			sl_link_stats(reader->r->link, from, &s);
+			sl_link_get_stats(reader->r->link, from, &s);
 			sum = s.in.packets + s.out.packets + sl_count_drops(&s.between);
 			if (sum < before[from])
 				set(&reader->went_back, 1);

@@ -505,7 +505,7 @@ static void test_parameters(void **state)
 	bad("pcap:read=", "read", "needs a value");
 	bad("pcap:reed=x", "reed", "did you mean \"read\"");
 	bad("pcap:read=/nonexistent/file", "/nonexistent/file", "No such file");
-	bad("pcap:read=/proc/self", "/proc/self", "directory");
+	bad("pcap:read=/proc/self", "/proc/self", "not a file");
 	bad("pcap:read=/dev/null", "/dev/null", "cannot read");
 }
 

@@ -703,6 +703,24 @@ static void test_recall_waits_for_flight(void **state)
 	assert_ok(ring);
 }
 
+/* The last entries of a recall are seen by sl_ring_returned(): nobody will signal any more. */
+static void test_recall_over_is_no_time_to_sleep(void **state)
+{
+	struct sl_ring *ring = ring_new();
+
+	(void)state;
+	post(ring, 2, 0);
+	sl_ring_recall(ring);
+	assert_false(sl_ring_recall_done(ring));
+	sl_ring_yield(ring);
+	assert_int_equal(returned(ring), 2);
+	sl_ring_reclaim(ring, 2);
+	assert_true(sl_ring_producer_sleep(ring));
+	assert_true(sl_ring_recall_done(ring));
+	assert_false(sl_ring_producer_sleep(ring));
+	assert_ok(ring);
+}
+
 static void test_yield_drops_only_untaken(void **state)
 {
 	struct sl_ring *ring = ring_at(SIZE, FRAGS, UINT32_MAX - 1);
@@ -991,6 +1009,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_moves_without_counts),
 		cmocka_unit_test(test_recall_stops_both_sides),
 		cmocka_unit_test(test_recall_waits_for_flight),
+		cmocka_unit_test(test_recall_over_is_no_time_to_sleep),
 		cmocka_unit_test(test_yield_drops_only_untaken),
 		cmocka_unit_test(test_ready_before_recall_may_be_taken),
 		cmocka_unit_test(test_recall_answered_once),

@@ -569,7 +569,7 @@ static struct sl_worker_stats stats_of(const struct sl_worker *w)
 {
 	struct sl_worker_stats s;
 
-	sl_worker_stats(w, &s);
+	sl_worker_get_stats(w, &s);
 	return s;
 }
 
