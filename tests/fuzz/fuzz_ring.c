@@ -241,7 +241,7 @@ static void do_sleep(struct input *in)
 	(void)in;
 	CHECK(awake == (o.next != o.end || (o.recall && o.begin != o.end)));
 	awake = sl_ring_producer_sleep(ring);
-	CHECK(awake == (o.reclaimed != o.begin));
+	CHECK(awake == (o.reclaimed != o.begin || (o.recall && o.begin == o.end)));
 	sl_ring_wake_consumer(ring);
 	sl_ring_wake_producer(ring);
 }

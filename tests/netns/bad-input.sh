@@ -40,6 +40,8 @@ link gen: null: --duration -1               | --duration -1 is not a number of s
 link gen: null: --duration soon             | --duration soon is not a number of seconds
 link gen: null: --duration nan              | --duration nan is not a number of seconds
 link gen: null: --stats inf                 | --stats inf is not a number of seconds
+link gen: null: --stats 1e-9                | --stats 1e-9: 0.01 seconds at least
+link gen: null: --duration 0.009            | --duration 0.009: 0.01 seconds at least
 link gen: null: --json=yes                  | --json
 link gen: null: --pcap nowhere/x.pcap       | cannot write a capture to nowhere/x\.pcap: No such file
 link tapp:name=x null:                      | no kind of port "tapp"; did you mean "tap:"\?

@@ -12,6 +12,10 @@ copy() {
 	"$python" -B "$here/report.py" --check copy.json
 }
 
+on_disk() { # FILE PACKETS
+	[[ $(capture check "$1" 1 2>/dev/null) == "$2" ]]
+}
+
 # From a file, or from gen:, into a file, and on into another one.
 capture make odd.pcap
 copy pcap:read=odd.pcap pcap:write=copy.pcap
@@ -61,6 +65,15 @@ copy pcap:read=raw.pcap "tun:name=t0,netns=$b"
 holds 'there.packets == 23 and there.drops() == 0'
 refused 2 'Ethernet.*IP|IP.*Ethernet' "$sluice" link pcap:read=raw.pcap "tap:name=t0,netns=$b"
 
+# While the link is idle, what was written is on disk.
+start "tap:name=u0,netns=$a" pcap:write=live.pcap
+for count in 188 376; do
+	capture inject "$a" u0 sent.pcap
+	wait_for 'the frames on disk' on_disk live.pcap $count
+done
+alive || fail 'it was only written at the end'
+stop
+
 # Through the cutter: a wire's packets, with right checksums, and exactly those.
 start "tap:name=u0,netns=$a" pcap:write=cut.pcap
 capture super "$a" u0 segments.pcap
@@ -86,10 +99,30 @@ refused 1 'damaged\.pcap: ' "$sluice" link pcap:read=damaged.pcap null:
 refused 2 'cooked\.pcap holds .*neither Ethernet nor raw IP' "$sluice" link pcap:read=cooked.pcap null:
 refused 2 'nowhere\.pcap: No such file' "$sluice" link pcap:read=nowhere.pcap null:
 refused 2 'cannot write.*nowhere' "$sluice" link gen:count=1 pcap:write=nowhere/x.pcap
-refused 2 'directory' "$sluice" link pcap:read=. null:
+refused 2 'is not a file' "$sluice" link pcap:read=. null:
 { head -c 24 one.pcap; printf '\0\0\0\0\0\0\0\0\20\0\0\0\100\0\0\0'; head -c 16 /dev/zero; } >snapped.pcap
 copy pcap:read=snapped.pcap null:
 holds 'there.packets == 0 and there.drops("truncated") == 1'
+
+# Pipes are refused at once, not waited for: with nobody at the other end, with somebody, and on "-".
+mkfifo pipe
+at_once() { # REGEX WORD...
+	refused 2 "$1" timeout 5 "$sluice" link "${@:2}"
+}
+pipes() {
+	at_once 'cannot read the capture pipe: it is not a file' pcap:read=pipe null:
+	at_once 'cannot write a capture to pipe: it is a pipe' gen:count=1 pcap:write=pipe
+	at_once 'cannot write a capture to pipe: it is a pipe' --pcap pipe gen:count=1 null:
+}
+pipes
+exec {both}<>pipe
+pipes
+exec {both}>&-
+# shellcheck disable=SC2016 # it is that shell's
+for words in 'pcap:read=- null:' 'gen:count=1 pcap:write=-' '--pcap - gen:count=1 null:'; do
+	refused 2 'cannot (read the capture -: it is not a file|write a capture to -: it is a pipe)' \
+		bash -c 'set -o pipefail; sleep 0.1 | timeout 5 "$@" | cat' - "$sluice" link $words
+done
 
 # The disk is full, noticed at once or only at the end.
 for count in 1 5000; do

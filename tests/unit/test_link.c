@@ -58,6 +58,9 @@ static void test_refused_silence(void **state)
 	rig_make(&r, &modes[0], 1, 1);
 	r.f[0]->info.dirs = r.f[1]->info.dirs = SL_PORT_TX;
 	refused(&r, "left", "right");
+	rig_make(&r, &modes[0], 1, 1);
+	r.f[0]->info.dirs = r.f[1]->info.dirs = SL_PORT_RX;
+	refused(&r, "neither left: nor right:", "takes what the other has to give");
 }
 
 static void test_refused_numbers(void **state)
@@ -714,6 +717,47 @@ static void test_recall_while_blocked(void **state)
 		}
 }
 
+/* Not in a thread: it leaves the test from within the callback, which would be called 2^32 times.
+ */
+static void capture_bounded(void *ctx, unsigned from, const struct sl_ring *ring, uint32_t at)
+{
+	struct rig *r = ctx;
+
+	(void)ring;
+	(void)at;
+	if (++r->captured[from][0] > get(&r->f[0]->budget))
+		fail_msg("captured more than there ever was");
+}
+
+/* What the sink never took was captured once, and is not captured again as it is recalled. */
+static void test_recall_captures_nothing(void **state)
+{
+	(void)state;
+	for (unsigned fit = 0; fit < 2; fit++)
+		for (const struct mode *m = modes; !m->threaded; m++) {
+			struct rig r;
+
+			rig_make(&r, m, 1, 1);
+			r.config.capture = capture_bounded;
+			r.f[0]->info.emits = fit ? ALL_CAN : 0;
+			rig_join(&r);
+			fake_block(r.f[1], true);
+			fake_offer(r.f[0], 20);
+			until(&r, r.captured[0][0] == 20);
+			rest(&r);
+			recall(&r);
+			until(&r, get(&r.f[0]->recalls) == 1);
+			rest(&r);
+			assert_int_equal(r.captured[0][0], 20);
+			fake_block(r.f[1], false);
+			fake_offer(r.f[0], 50);
+			until(&r, fake_taken(r.f[1]) == 30);
+			rest(&r);
+			assert_int_equal(r.captured[0][0], 50);
+			rig_close(&r);
+		}
+}
+
 /* Of what the sink has finished nothing is counted as lost. */
 static void test_recall_counts_the_lost(void **state)
 {
@@ -976,6 +1020,115 @@ static void test_recall_while_gone(void **state)
 }
 
 /*
+ * A port that breaks its ring.
+ */
+
+#define BREAKS 77 /* the budget of a source, the mode of a sink */
+
+static int rx_breaks(struct sl_port *port, unsigned q, struct sl_ring *ring)
+{
+	struct fake *f = fake_of(port);
+	uint32_t at;
+
+	if (get(&f->budget) != BREAKS)
+		return fake_rx(port, q, ring);
+	if (sl_ring_broken(ring))
+		breach(f, "rx() with a broken ring");
+	sl_ring_post(ring, sl_ring_room(ring, &at) + 1);
+	return 1;
+}
+
+static int tx_breaks(struct sl_port *port, unsigned q, struct sl_ring *ring)
+{
+	struct fake *f = fake_of(port);
+	uint32_t at;
+
+	if (get(&f->mode) != BREAKS)
+		return fake_tx(port, q, ring);
+	sl_ring_consume(ring, sl_ring_ready(ring, &at) + 1);
+	return 1;
+}
+
+static void count_broken(void *ctx, enum sl_log_level level, const char *line)
+{
+	struct rig *r = ctx;
+
+	if (level == SL_LOG_WARN && strstr(line, "gone: it broke its ring"))
+		__atomic_add_fetch(&r->ended, 1, __ATOMIC_ACQ_REL);
+}
+
+/* @side has broken its ring: it is stopped, once and with a line in the log, what is given
+ * to it is dropped, and it is given packets again when it is back. */
+static void broken(struct rig *r, unsigned side)
+{
+	uint64_t offered = get(&r->f[!side]->budget) + 100;
+
+	until(r, get(&r->f[side]->stopped));
+	assert_true(rig_gone(r, !side));
+	assert_int_equal(get(&r->f[side]->stops), 1);
+	assert_int_equal(get(&r->f[!side]->stops), 0);
+	assert_int_equal(get(&r->ended), 1);
+	if (side)
+		return;
+	rest(r);
+	fake_offer(r->f[1], offered);
+	until(r, rig_drops(r, 1, SL_DROP_PEER_GONE) == 100);
+	come_back(r, 0);
+	fake_offer(r->f[1], offered + 100);
+	until(r, fake_taken(r->f[0]) == offered);
+}
+
+static void test_source_breaks_ring(void **state)
+{
+	(void)state;
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		struct rig r;
+		struct sl_log log = {count_broken, &r, SL_LOG_WARN};
+
+		rig_make(&r, m, 1, 1);
+		r.config.log = &log;
+		r.f[0]->ops.rx = rx_breaks;
+		rig_join(&r);
+		fake_offer(r.f[0], 20);
+		fake_offer(r.f[1], 20);
+		until(&r, fake_taken(r.f[1]) == 20 && fake_taken(r.f[0]) == 20);
+		rest(&r);
+		fake_offer(r.f[0], BREAKS);
+		broken(&r, 0);
+		assert_int_equal(fake_given(r.f[0]), 20);
+		rig_close(&r);
+	}
+}
+
+static void test_sink_breaks_ring(void **state)
+{
+	(void)state;
+	for (unsigned fit = 0; fit < 2; fit++)
+		for (const struct mode *m = modes; m != MODES_END; m++) {
+			struct rig r;
+			struct sl_log log = {count_broken, &r, SL_LOG_WARN};
+
+			rig_make(&r, m, 1, 1);
+			r.config.log = &log;
+			r.f[0]->info.emits = fit ? ALL_CAN : 0;
+			r.f[1]->ops.tx = tx_breaks;
+			rig_join(&r);
+			fake_offer(r.f[0], 20);
+			until(&r, fake_taken(r.f[1]) == 20);
+			rest(&r);
+			set(&r.f[1]->mode, BREAKS);
+			fake_offer(r.f[0], 30);
+			broken(&r, 1);
+			until(&r, rig_drops(&r, 0, SL_DROP_PEER_GONE) == 10);
+			set(&r.f[1]->mode, SINK_SYNC);
+			come_back(&r, 1);
+			fake_offer(r.f[1], 100);
+			until(&r, fake_taken(r.f[0]) == 100);
+			rig_close(&r);
+		}
+}
+
+/*
  * The end.
  */
 
@@ -1170,6 +1323,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_region_error),
 		cmocka_unit_test(test_recall),
 		cmocka_unit_test(test_recall_while_blocked),
+		cmocka_unit_test(test_recall_captures_nothing),
 		cmocka_unit_test(test_recall_counts_the_lost),
 		cmocka_unit_test(test_recall_unanswered),
 		cmocka_unit_test(test_recall_has_its_time),
@@ -1180,6 +1334,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_gone_while_blocked),
 		cmocka_unit_test(test_waiting_at_open),
 		cmocka_unit_test(test_recall_while_gone),
+		cmocka_unit_test(test_source_breaks_ring),
+		cmocka_unit_test(test_sink_breaks_ring),
 		cmocka_unit_test(test_ended),
 		cmocka_unit_test(test_both_end_once),
 		cmocka_unit_test(test_ended_waits),
