@@ -37,7 +37,7 @@ int sl_flow_rx(struct flow *flow)
 		return 0;
 	n = rx->side->port->ops->rx(rx->side->port, rx->queue, flow->ring);
 	if (sl_ring_broken(flow->ring)) {
-		sl_side_gone(rx->side, flow->link, "it broke its ring");
+		sl_side_broke_ring(rx->side, flow->link);
 		return 0;
 	}
 	if (n > 0) {
@@ -193,8 +193,8 @@ static int send(struct flow *flow)
 	n = target->port->ops->tx(target->port, flow->tx->queue, flow->out);
 	sl_ring_freeze(flow->out, false);
 	if (sl_ring_broken(flow->out))
-		n = sl_fail(EPROTO, "it broke its ring");
-	if (n < 0)
+		sl_side_broke_ring(target, flow->link);
+	else if (n < 0)
 		sl_side_gone(target, flow->link, sl_reason());
 	return n > 0 ? n : 0;
 }

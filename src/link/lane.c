@@ -56,7 +56,7 @@ static bool arm_rx(struct flow *flow)
 {
 	uint32_t at;
 
-	if (flow->rx->dead || flow->ended)
+	if (flow->rx->dead || flow->ended || sl_ring_broken(flow->ring))
 		return false;
 	if (sl_ring_room(flow->ring, &at)) {
 		flow->rx->want |= SL_PORT_RX;

@@ -37,6 +37,7 @@ struct side {
 	uint32_t epoch;		   /* counts how often it went away */
 	uint32_t noticed;	   /* endpoints that know of this epoch */
 	uint32_t endpoints;
+	uint32_t broken; /* it broke a ring: it does not come back */
 	unsigned queues;
 	uint32_t delivered;   /* flows of this side that ended and are delivered */
 	pthread_mutex_t lock; /* info */
@@ -119,6 +120,8 @@ void sl_flow_drop(struct flow *flow, enum sl_drop reason);
 /* side.c */
 /* Any lane: the port is gone. */
 void sl_side_gone(struct side *side, struct sl_link *link, const char *why);
+/* The same for a port that broke its ring; nothing it says is believed any more. */
+void sl_side_broke_ring(struct side *side, struct sl_link *link);
 /* The side's lane: control(), going away and coming back. Returns 1 if it did something. */
 int sl_side_step(struct side *side, struct sl_link *link, uint64_t now_ns);
 uint64_t sl_side_deadline(const struct side *side);

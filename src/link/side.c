@@ -31,6 +31,12 @@ void sl_side_gone(struct side *side, struct sl_link *link, const char *why)
 	sl_link_wake(link);
 }
 
+void sl_side_broke_ring(struct side *side, struct sl_link *link)
+{
+	sl_store_relaxed(&side->broken, 1);
+	sl_side_gone(side, link, "it broke its ring");
+}
+
 void sl_endpoint_notice(struct endpoint *endpoint, struct sl_link *link, struct sl_worker *worker)
 {
 	struct side *side = endpoint->side;
@@ -98,7 +104,8 @@ int sl_side_step(struct side *side, struct sl_link *link, uint64_t now_ns)
 		stop(side, link);
 		return 1;
 	}
-	if (!ops->control || (!side->control.ready && sl_side_deadline(side) > now_ns))
+	if (!ops->control || sl_load_relaxed(&side->broken) ||
+	    (!side->control.ready && sl_side_deadline(side) > now_ns))
 		return 0;
 	side->control.ready = 0;
 	ret = ops->control(side->port, now_ns);
@@ -113,5 +120,7 @@ uint64_t sl_side_deadline(const struct side *side)
 {
 	const struct sl_port_ops *ops = side->port->ops;
 
-	return ops->deadline ? ops->deadline(side->port) : SL_NEVER;
+	if (!ops->deadline || sl_load_relaxed(&side->broken))
+		return SL_NEVER;
+	return ops->deadline(side->port);
 }

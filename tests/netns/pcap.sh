@@ -107,7 +107,7 @@ holds 'there.packets == 0 and there.drops("truncated") == 1'
 # Pipes are refused at once, not waited for: with nobody at the other end, with somebody, and on "-".
 mkfifo pipe
 at_once() { # REGEX WORD...
-	refused 2 "$1" timeout 5 "$sluice" link "${@:2}"
+	refused 2 "$1" timeout -s KILL 5 "$sluice" link "${@:2}"
 }
 pipes() {
 	at_once 'cannot read the capture pipe: it is not a file' pcap:read=pipe null:
@@ -121,7 +121,7 @@ exec {both}>&-
 # shellcheck disable=SC2016 # it is that shell's
 for words in 'pcap:read=- null:' 'gen:count=1 pcap:write=-' '--pcap - gen:count=1 null:'; do
 	refused 2 'cannot (read the capture -: it is not a file|write a capture to -: it is a pipe)' \
-		bash -c 'set -o pipefail; sleep 0.1 | timeout 5 "$@" | cat' - "$sluice" link $words
+		bash -c 'set -o pipefail; sleep 0.1 | timeout -s KILL 5 "$@" | cat' - "$sluice" link $words
 done
 
 # The disk is full, noticed at once or only at the end.
