@@ -45,6 +45,12 @@ def reason(test):
     return lines[-1][len('SKIP:'):].strip() if lines else '; '.join(skipped_parts(test)) or 'gives no reason'
 
 
+def findings(reports):
+    """What sanitizers reported, without their complaints that there is no llvm-symbolizer."""
+    lines = (line for text in reports for line in text.splitlines())
+    return '\n'.join(line for line in lines if line.strip() and 'external symbolizer' not in line)
+
+
 class Summary:
     def __init__(self):
         self.passed, self.failures, self.skips, self.notes = 0, [], [], []
@@ -66,7 +72,7 @@ class Summary:
             self.failures.append((f'{variant}: does not build', read(place + '.failed')))
             return
         tests = [json.loads(line) for line in read(place + '/meson-logs/testlog.json').splitlines()]
-        reports = '\n'.join(read(p) for p in sorted(glob.glob(place + '/sanitizer/report*')))
+        reports = findings(read(p) for p in sorted(glob.glob(place + '/sanitizer/report*')))
         before = len(self.failures)
         for test in tests:
             self.add_test(variant, test)

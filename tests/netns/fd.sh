@@ -26,7 +26,7 @@ for flags in tap,vnet tap tun,vnet tun,blocking; do
 done
 
 # Without any rights: the parent sets the interface up. When it is deleted it stays gone.
-setpriv --reuid=65534 --regid=65534 --clear-groups "$sluice" --version >/dev/null 2>&1 ||
+"${in_a[@]}" tap "$a" t0 "$sluice" --version >/dev/null 2>&1 ||
 	skip "nobody cannot run $sluice"
 for kind in tap tun; do
 	ip -n "$a" tuntap add t0 mode "$kind"
