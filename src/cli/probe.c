@@ -55,13 +55,15 @@ static void no_answer(struct sl_probe_answer *answer, int status)
 
 	memset(answer, 0, sizeof(*answer));
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-		strcpy(answer->reason, "the kernel gave no answer within a second");
+		snprintf(answer->reason, sizeof(answer->reason), "%s",
+			 "the kernel gave no answer within a second");
 	else if (WIFSIGNALED(status))
 		snprintf(answer->reason, sizeof(answer->reason), "asking was answered with SIG%s",
 			 sigabbrev_np(WTERMSIG(status)));
 	else
-		strcpy(answer->reason, "the process that asked gave no answer");
-	strcpy(answer->fix, fix);
+		snprintf(answer->reason, sizeof(answer->reason), "%s",
+			 "the process that asked gave no answer");
+	snprintf(answer->fix, sizeof(answer->fix), "%s", fix);
 }
 
 /*

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -31,7 +32,7 @@ static const struct sl_probe_node tun_node = {
 static int sl_tun_create(int fd, unsigned flags, struct ifreq *ifr)
 {
 	memset(ifr, 0, sizeof(*ifr));
-	strcpy(ifr->ifr_name, "slprobe%d");
+	snprintf(ifr->ifr_name, sizeof(ifr->ifr_name), "%s", "slprobe%d");
 	ifr->ifr_flags = (short)(flags | IFF_NO_PI);
 	return ioctl(fd, TUNSETIFF, ifr) < 0 ? -errno : 0;
 }
@@ -76,7 +77,7 @@ static int tun_to_try(unsigned flags, struct ifreq *ifr, struct sl_probe_answer 
 		close(fd);
 		fd = sl_probe_open(&tun_node, answer);
 		err = fd < 0 ? -EPERM : sl_tun_create(fd, flags, ifr);
-		strcpy(answer->reason, "inside `unshare -Urn`");
+		snprintf(answer->reason, sizeof(answer->reason), "%s", "inside `unshare -Urn`");
 	}
 	if (!err)
 		return fd;
@@ -163,7 +164,7 @@ static void check_userns(struct sl_probe_answer *answer)
 {
 	if (geteuid() == 0 &&
 	    (setresgid(65534, 65534, 65534) < 0 || setresuid(65534, 65534, 65534) < 0))
-		strcpy(answer->reason, "asked as root");
+		snprintf(answer->reason, sizeof(answer->reason), "%s", "asked as root");
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
 		sl_probe_no(answer, userns_fix(errno), "unshare(CLONE_NEWUSER|CLONE_NEWNET): %s",
 			    sl_probe_errno(errno));
