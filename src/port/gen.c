@@ -27,7 +27,6 @@
 
 struct gen {
 	struct sl_port port;
-	unsigned layer;
 	unsigned size;
 	unsigned flows;
 	uint64_t rate;	/* packets a second, 0 for as many as can be */
@@ -141,7 +140,6 @@ static int gen_join(struct sl_port *port, const struct sl_port_info *other)
 			       "gen: size=%u does not fit the other port's MTU of %u: at most %u",
 			       gen->size, other->mtu ? other->mtu : 65535,
 			       (other->mtu ? other->mtu : 65535) + l2);
-	gen->layer = l2 ? 2 : 3;
 	for (unsigned f = 0; f < gen->flows; f++) {
 		uint8_t *p = (uint8_t *)sl_arena_region(gen->arena)->base + f * gen->stride;
 

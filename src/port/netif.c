@@ -64,10 +64,16 @@ int sl_netif_open(struct netif *nif, const char *name)
 	if (!nif->sock)
 		return sl_fail(ENOMEM, "no memory for a netlink socket");
 	ret = nl_connect(nif->sock, NETLINK_ROUTE);
-	if (!ret)
-		return 0;
-	sl_netif_close(nif);
-	return sl_fail(EIO, "no rtnetlink socket: %s", nl_geterror(ret));
+	if (ret) {
+		sl_netif_close(nif);
+		return sl_fail(EIO, "no rtnetlink socket: %s", nl_geterror(ret));
+	}
+	ret = sl_netif_find(nif);
+	if (ret) {
+		sl_netif_close(nif);
+		return sl_fail(-ret, "interface %s is not there", name);
+	}
+	return 0;
 }
 
 void sl_netif_close(struct netif *nif)

@@ -39,7 +39,7 @@ int sl_netns_enter(const char *netns, int *back);
 /** sl_netns_leave() - move this thread back; a negative errno with a reason when it has to stay */
 int sl_netns_leave(int back);
 
-/** sl_netif_open() - a socket in the namespace this thread is in now; @name is copied */
+/** sl_netif_open() - find an interface in the namespace this thread is in now; @name is copied */
 int sl_netif_open(struct netif *nif, const char *name);
 void sl_netif_close(struct netif *nif);
 

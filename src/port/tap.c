@@ -237,7 +237,8 @@ static int tap_control(struct sl_port *port, uint64_t now_ns)
 	pthread_mutex_lock(&tap->lock);
 	ret = attach_again(tap);
 	pthread_mutex_unlock(&tap->lock);
-	sl_netns_leave(back);
+	if (sl_netns_leave(back))
+		sl_log(tap->log, SL_LOG_ERROR, "%s", sl_reason());
 	if (ret)
 		return 0; /* not there, or not ours yet: look again later */
 	sl_store_relaxed(&tap->attached, 1);

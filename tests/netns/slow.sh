@@ -15,6 +15,10 @@ for spec in tun,1,1,on,adaptive tun,4,2,off,off tap,2,1,off,on; do
 	start --workers "$workers" --poll "$poll" \
 		"$kind:name=t0,netns=$a,queues=$queues,offload=$offload,addr=10.9.0.1/24" \
 		"$kind:name=t0,netns=$b,queues=$queues,offload=$offload,addr=10.9.0.2/24"
+	if [[ $spec == tun,1,* ]]; then # an interface is the same under another name
+		ip -n "$a" link set dev t0 down
+		ip -n "$a" link set dev t0 name t1 up
+	fi
 	traffic udp "$a" "$b" 10.9.0.2 --count 1 >/dev/null # now both know each other's addresses
 	wait_for 'the first packets' reports 'there.packets > 0'
 	first=$(value there.packets)
