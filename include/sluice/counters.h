@@ -22,6 +22,13 @@ enum sl_drop {
 	SL_DROP_DOWN,	     /* the interface is down or has no carrier */
 	SL_DROP_RECALLED,    /* the producer took its memory back */
 	SL_DROP_PEER_GONE,   /* the port behind the ring is gone */
+	SL_DROP_AUTH_FAILED, /* a tunnel's packet that nobody with the key has sealed */
+	SL_DROP_REPLAYED,    /* authentic, but seen before or too old to tell */
+	SL_DROP_TOO_SHORT,   /* shorter than what seals it */
+	SL_DROP_UNKNOWN_KEY, /* sealed with a key id that is not in use */
+	SL_DROP_NO_SESSION,  /* a tunnel without a peer, or from somebody else */
+	SL_DROP_SEND_FAILED, /* the network did not take it */
+	SL_DROP_NOT_IP,	     /* authentic, and no packet of the tunnel's layer */
 	SL_DROP_COUNT
 };
 

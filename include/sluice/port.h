@@ -34,6 +34,8 @@ enum {
  * @layer:      2 Ethernet, 3 IP, 0 either
  * @queues:     receive and transmit queues, at least 1
  * @mtu:        largest layer 3 packet in bytes, 0 if it does not care
+ * @mtu_best:   what passes it unbroken; an interface without an mtu= of its own is set to
+ *              it when that is less; 0 if it does not care
  * @mac:        its own address, all zero for none
  * @dirs:       SL_PORT_RX when it emits packets, SL_PORT_TX when it takes them
  * @attached:   0 while it waits for its peer: rx() and tx() are not called
@@ -47,6 +49,7 @@ struct sl_port_info {
 	unsigned layer;
 	unsigned queues;
 	unsigned mtu;
+	unsigned mtu_best;
 	uint8_t mac[6];
 	uint8_t dirs;
 	uint8_t attached;
@@ -78,7 +81,8 @@ struct sl_port {
  * @region_add: may this port's hardware reach the region? -EOPNOTSUPP: give it copies;
  *              NULL: it reads lent memory with the CPU
  * @region_del: the region goes; only after a recall; optional with region_add
- * @rx:         packets from the port: > 0 posted, 0 none, -ENODEV gone, -ENODATA ended for good
+ * @rx:         packets from the port: > 0 posted or others dealt with, 0 none, -ENODEV gone,
+ * -ENODATA ended for good
  * @tx:         packets to the port, never blocks: > 0 taken or finished, 0 none, -ENODEV gone
  * @fd:         pollable, or -1
  * @arm:        about to sleep, wanting SL_PORT_RX and/or SL_PORT_TX: the poll(2) events to

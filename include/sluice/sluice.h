@@ -6,6 +6,8 @@
 #include <sluice/arena.h>
 #include <sluice/consumer.h>
 #include <sluice/counters.h>
+#include <sluice/data_channel.h>
+#include <sluice/identity.h>
 #include <sluice/link.h>
 #include <sluice/log.h>
 #include <sluice/packet.h>

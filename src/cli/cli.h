@@ -32,9 +32,11 @@ const struct sl_cmd *sl_cmds(void);
 
 int sl_cmd_complete(int argc, char **argv);
 int sl_cmd_help(int argc, char **argv);
+int sl_cmd_keygen(int argc, char **argv);
 int sl_cmd_link(int argc, char **argv);
 int sl_cmd_probe(int argc, char **argv);
 
+extern const char *const sl_keygen_options[];
 extern const char *const sl_link_options[];
 extern const char *const sl_probe_options[];
 

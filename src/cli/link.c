@@ -90,6 +90,8 @@ static void print_help(void)
 	printf("\nExamples:\n"
 	       "  sluice link tap:name=a tap:name=b\n"
 	       "  sluice link tun:name=t0,netns=left,addr=10.0.0.1/24 tun:name=t0,netns=right,addr=10.0.0.2/24\n"
+	       "  sluice link tun:name=t0,addr=10.8.0.1/24 \\\n"
+	       "      tunnel:local=192.0.2.1:1194,identity=/etc/sluice/id,peer=FINGERPRINT,role=server\n"
 	       "  sluice link tap:name=t0 pcap:write=t0.pcap --duration 10\n"
 	       "  sluice link gen:size=1400,rate=10k,flows=4 null: --duration 5 --json\n");
 }

@@ -16,6 +16,8 @@ static const struct sl_cmd cmds[] = {
 	 sl_link_options},
 	{"probe", sl_cmd_probe, "[--json]", "what this machine offers, and what it lacks",
 	 sl_probe_options},
+	{"keygen", sl_cmd_keygen, "--out|--show DIR",
+	 "make who this end of a tunnel is, or show it", sl_keygen_options},
 	{"help", sl_cmd_help, "[COMMAND]", "this, or a command's own help", no_options},
 	/* For the shell's completion; not shown. */
 	{"complete", sl_cmd_complete, NULL, NULL, no_options},
@@ -86,7 +88,8 @@ static void print_help(FILE *to)
 		    "Examples:\n"
 		    "  sluice link tap:name=a tap:name=b\n"
 		    "  sluice link tap:name=t0,addr=10.0.0.1/24 pcap:write=t0.pcap --duration 10\n"
-		    "  sluice probe\n\n"
+		    "  sluice probe\n"
+		    "  sluice keygen --out /etc/sluice/me\n\n"
 		    "Manual: man sluice\n");
 }
 

@@ -10,5 +10,6 @@ extern const struct sl_port_ops sl_port_null;
 extern const struct sl_port_ops sl_port_pcap;
 extern const struct sl_port_ops sl_port_tap;
 extern const struct sl_port_ops sl_port_tun;
+extern const struct sl_port_ops sl_port_tunnel;
 
 #endif

@@ -32,6 +32,7 @@ struct tap {
 	uint64_t retry_at;
 	unsigned mtu;
 	uint8_t mac[6];
+	bool mtu_given;
 	struct { /* what was asked for, to be asked for again */
 		unsigned mtu;
 		bool has_mac;
@@ -152,6 +153,7 @@ static int remember(struct tap *tap, const struct sl_args *args)
 	unsigned addrs = sl_args_count(args, "addr");
 
 	tap->wanted.mtu = (unsigned)sl_args_uint(args, "mtu", 0);
+	tap->mtu_given = tap->wanted.mtu;
 	tap->wanted.has_mac = sl_args_mac(args, "mac", tap->wanted.mac);
 	if (addrs > ADDRS_MAX)
 		return sl_fail(EINVAL, "%s: %u addresses: %d at most", tap->port.ops->kind, addrs,
@@ -200,6 +202,20 @@ static int open_layer(const struct sl_port_ops *ops, unsigned layer, const struc
 	if (tap->adopted)
 		tap->tun.queues = 0; /* the descriptor is still the caller's */
 	tap_close(&tap->port);
+	return ret;
+}
+
+/* Better that senders know than that what they send is cut up or refused. */
+static int tap_join(struct sl_port *port, const struct sl_port_info *other)
+{
+	struct tap *tap = tap_of(port);
+	int ret;
+
+	if (tap->mtu_given || !other->mtu_best || other->mtu_best >= tap->mtu)
+		return 0;
+	ret = sl_netif_set(&tap->nif, other->mtu_best, NULL);
+	if (!ret)
+		tap->mtu = tap->wanted.mtu = other->mtu_best;
 	return ret;
 }
 
@@ -394,9 +410,9 @@ static int open_tap(const struct sl_args *args, const struct sl_log *log, struct
 }
 
 #define OPS_BOTH                                                                                   \
-	.size = sizeof(struct sl_port_ops), .info = tap_info, .rx = tap_rx, .tx = tap_tx,          \
-	.fd = tap_fd, .arm = tap_arm, .control = tap_control, .deadline = tap_deadline,            \
-	.stop = tap_stop, .stats = tap_stats, .close = tap_close
+	.size = sizeof(struct sl_port_ops), .info = tap_info, .join = tap_join, .rx = tap_rx,      \
+	.tx = tap_tx, .fd = tap_fd, .arm = tap_arm, .control = tap_control,                        \
+	.deadline = tap_deadline, .stop = tap_stop, .stats = tap_stats, .close = tap_close
 
 const struct sl_port_ops sl_port_tun = {
 	.kind = "tun",

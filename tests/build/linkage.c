@@ -164,6 +164,47 @@ static void ports(void)
 	MUST(sl_port_same("tap:name=t0", "tap:name=t0,mtu=1400") == 1);
 }
 
+/* Two ends of a data channel, which are each other's peer. */
+static void data_channel(void)
+{
+	struct sl_data_key key = {SL_CIPHER_AES_256_GCM, .key_id = 1, .direction = 0};
+	uint8_t packet[SL_DATA_OVERHEAD + 5] = {0};
+	struct sl_piece piece = {(const uint8_t *)"hello", packet + SL_DATA_OVERHEAD, 5};
+	struct sl_data_opened opened;
+	struct sl_data *a, *b;
+
+	key.material[0] = 1; /* the halves differ */
+	MUST(sl_data_create(&a) == 0 && sl_data_create(&b) == 0);
+	sl_data_set_peer_id(a, 0x123456);
+	MUST(sl_data_key_install(a, SL_KEY_SECONDARY, &key) == 0);
+	sl_data_key_swap(a);
+	key.direction = 1;
+	MUST(sl_data_key_install(b, SL_KEY_PRIMARY, &key) == 0);
+	MUST(sl_data_seal(a, packet, &piece, 1) == (int)sizeof(packet));
+	MUST(packet[1] == 0x12 && memcmp(packet + SL_DATA_OVERHEAD, "hello", 5) != 0);
+	MUST(sl_data_open(b, packet, sizeof(packet), &opened) == 0 && opened.newest);
+	MUST(opened.len == 5 && !memcmp(opened.payload, "hello", 5) && opened.key_id == 1);
+	MUST(!sl_data_key_worn(a));
+	sl_data_key_delete(a, SL_KEY_PRIMARY);
+	MUST(sl_data_seal(a, packet, &piece, 1) == -ENOKEY);
+	sl_data_release(a);
+	sl_data_release(b);
+}
+
+static void identity(void)
+{
+	char dir[] = "/tmp/slt-linkage-XXXXXX", file[64];
+	char made[SL_FINGERPRINT_SIZE], shown[SL_FINGERPRINT_SIZE];
+
+	MUST(mkdtemp(dir) != NULL);
+	MUST(sl_identity_generate(dir, made) == 0 && strlen(made) == SL_FINGERPRINT_SIZE - 1);
+	MUST(sl_identity_show(dir, shown) == 0 && !strcmp(made, shown));
+	snprintf(file, sizeof(file), "%s/key.pem", dir);
+	MUST(remove(file) == 0);
+	snprintf(file, sizeof(file), "%s/cert.pem", dir);
+	MUST(remove(file) == 0 && remove(dir) == 0);
+}
+
 static void ended(void *ctx)
 {
 	sl_worker_stop(ctx);
@@ -203,6 +244,8 @@ int main(void)
 	args();
 	ring();
 	ports();
+	data_channel();
+	identity();
 	worker_and_link();
 	return 0;
 }

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/reason.h"
+#include "tunnel/cookie.h"
+#include "tunnel/pending.h"
+
+#define RETRY_MAX_NS (16 * SL_NS_PER_S)
+#define RETIRE_NS    (60 * SL_NS_PER_S) /* how long a replaced key still opens */
+#define WORN_NS	     (5 * SL_NS_PER_S)	/* how often to look for wear */
+#define QUIET_NS     (10 * SL_NS_PER_S) /* an unanswered peer is worth a line after this */
+#define COMPLAIN_NS  SL_NS_PER_S	/* lines that others can cause: one in this time */
+#define ECHOES_MAX   64			/* answers a second to resets from the server's address */
+
+struct control {
+	struct control_config config;
+	struct sl_tls_context *tls;
+	struct cookie_jar jar;
+	struct session *live;
+	struct pending pending;
+	bool started;
+	bool said_quiet;
+	unsigned tries;
+	uint64_t try_at;    /* a client starts a session, a server calls its client */
+	uint64_t quiet_at;  /* nobody has answered until then */
+	uint64_t retire_at; /* the replaced key goes */
+	uint64_t worn_at;
+	uint64_t complain_at;
+	uint64_t echo_second; /* what echoes counts */
+	unsigned echoes;
+};
+
+int sl_control_create(const struct control_config *config, struct control **out)
+{
+	struct control *c = calloc(1, sizeof(*c));
+	int ret;
+
+	if (!c)
+		return sl_fail(ENOMEM, "no memory for a control channel");
+	c->config = *config;
+	c->retire_at = UINT64_MAX;
+	ret = sl_cookie_jar_open(&c->jar);
+	if (!ret)
+		ret = sl_tls_context_create(config->identity, config->peer, config->server,
+					    &c->tls);
+	if (ret) {
+		free(c);
+		return ret;
+	}
+	*out = c;
+	return 0;
+}
+
+void sl_control_release(struct control *c)
+{
+	if (!c)
+		return;
+	sl_session_release(c->live);
+	sl_pending_clear(&c->pending);
+	sl_tls_context_release(c->tls);
+	OPENSSL_cleanse(c, sizeof(*c));
+	free(c);
+}
+
+/* What an outsider can bring about is not said more often than this. */
+static void complain(struct control *c, const struct sl_address *who, const char *what,
+		     uint64_t now_ns)
+{
+	char text[ADDRESS_TEXT];
+
+	if (now_ns < c->complain_at)
+		return;
+	c->complain_at = now_ns + COMPLAIN_NS;
+	sl_log(c->config.log, SL_LOG_WARN, "tunnel: %s: %s", sl_address_format(who, text), what);
+}
+
+static void random_sid(uint8_t sid[SID_LEN])
+{
+	if (RAND_bytes(sid, SID_LEN) != 1)
+		memset(sid, 0, SID_LEN); /* which no packet may have: the session never starts */
+}
+
+/*
+ * The sessions: one live, some that are not proven yet.
+ */
+
+static struct session *add_pending(struct control *c, const struct sl_address *from,
+				   const uint8_t sid[SID_LEN], uint64_t now_ns)
+{
+	struct session *s;
+
+	if (sl_session_create(&c->config, c->tls, from, sid, now_ns, &s)) {
+		complain(c, from, sl_reason(), now_ns);
+		return NULL;
+	}
+	sl_pending_add(&c->pending, s);
+	return s;
+}
+
+/* Look for the peer again, later each time. */
+static void retry(struct control *c, uint64_t now_ns)
+{
+	c->try_at = now_ns + sl_min(SL_NS_PER_S << sl_min(c->tries, 5u), RETRY_MAX_NS);
+	c->tries++;
+}
+
+static void drop_live(struct control *c)
+{
+	sl_session_release(c->live);
+	c->live = NULL;
+	c->retire_at = UINT64_MAX;
+	sl_data_key_delete(c->config.data, SL_KEY_PRIMARY);
+	sl_data_key_delete(c->config.data, SL_KEY_SECONDARY);
+}
+
+/* It has proven itself: it is the live one from now on. */
+static void promote(struct control *c, struct session *s)
+{
+	char text[ADDRESS_TEXT], tls[96];
+
+	sl_pending_remove(&c->pending, s);
+	drop_live(c);
+	c->live = s;
+	c->tries = 0;
+	c->said_quiet = false;
+	sl_data_set_peer_id(c->config.data, s->negotiated.peer_id);
+	c->config.ops->peer(c->config.ctx, &s->address);
+	sl_log(c->config.log, SL_LOG_WARN, "tunnel: connected to %s (%s%s%s)",
+	       sl_address_format(&s->address, text), sl_tls_describe(s->key->tls, tls, sizeof(tls)),
+	       ", data channel ", sl_cipher_name(s->negotiated.cipher));
+}
+
+void sl_control_lost(struct control *c, const char *why, uint64_t now_ns)
+{
+	char text[ADDRESS_TEXT];
+
+	if (!c->live)
+		return;
+	sl_log(c->config.log, SL_LOG_WARN, "tunnel: lost %s: %s",
+	       sl_address_format(&c->live->address, text), why);
+	drop_live(c);
+	c->config.ops->peer(c->config.ctx, NULL);
+	c->quiet_at = now_ns + QUIET_NS;
+	retry(c, now_ns);
+}
+
+/*
+ * What a session had to say.
+ */
+
+static void switch_key(struct control *c, uint64_t now_ns)
+{
+	sl_data_key_swap(c->config.data);
+	c->retire_at = now_ns + RETIRE_NS;
+	sl_log(c->config.log, SL_LOG_DEBUG, "tunnel: sealing with key %u", c->live->key->key_id);
+}
+
+static void install(struct control *c, struct session *s, uint64_t now_ns)
+{
+	int ret = sl_data_key_install(c->config.data, SL_KEY_SECONDARY, &s->fresh);
+
+	OPENSSL_cleanse(&s->fresh, sizeof(s->fresh));
+	if (ret)
+		complain(c, &s->address, sl_reason(), now_ns);
+}
+
+static void handle_failure(struct control *c, struct session *s, uint64_t now_ns)
+{
+	complain(c, &s->address, sl_reason(), now_ns);
+	if (s == c->live) {
+		/* Its keys are good until they are worn; only the next one failed, or messages. */
+		s->key->mute = true;
+		if (s->key->stage < KEY_ACTIVE) {
+			s->spent = true;
+			retry(c, now_ns);
+		}
+		return;
+	}
+	sl_pending_remove(&c->pending, s);
+	sl_session_release(s);
+	retry(c, now_ns);
+}
+
+static void handle(struct control *c, struct session *s, int news, uint64_t now_ns)
+{
+	if (news < 0) {
+		handle_failure(c, s, now_ns);
+		return;
+	}
+	if (news & NEWS_KEYED) {
+		if (s != c->live)
+			promote(c, s);
+		install(c, s, now_ns);
+	}
+	if (news & NEWS_SWITCH)
+		switch_key(c, now_ns);
+	if (news & NEWS_EXIT && s == c->live)
+		sl_control_lost(c, "it says that it goes away", now_ns);
+}
+
+/*
+ * Datagrams.
+ */
+
+static struct session *find(struct control *c, const struct control_packet *packet,
+			    const struct sl_address *from)
+{
+	if (c->live && sl_session_owns(c->live, packet, from))
+		return c->live;
+	for (unsigned i = 0; i < PENDING_MAX; i++)
+		if (c->pending.of[i] && sl_session_owns(c->pending.of[i], packet, from))
+			return c->pending.of[i];
+	return NULL;
+}
+
+static bool may_come_from(const struct control *c, const struct sl_address *from)
+{
+	return c->config.anywhere || !c->config.remote.len ||
+	       sl_address_equal(from, &c->config.remote);
+}
+
+static void send_reset(struct control *c, const struct sl_address *to, uint8_t opcode,
+		       const uint8_t sid[SID_LEN], const uint8_t *peer_sid)
+{
+	struct control_packet packet = {.opcode = opcode, .n_acks = peer_sid ? 1 : 0};
+	uint8_t bytes[64];
+	int len;
+
+	memcpy(packet.sid, sid, SID_LEN);
+	if (peer_sid)
+		memcpy(packet.peer_sid, peer_sid, SID_LEN);
+	len = sl_control_packet_build(&packet, bytes, sizeof(bytes));
+	if (len > 0)
+		c->config.ops->send(c->config.ctx, to, bytes, (size_t)len);
+}
+
+static int input(struct control *c, struct session *s, const struct control_packet *packet,
+		 uint64_t now_ns)
+{
+	int news = sl_session_input(s, packet, now_ns);
+
+	if (news == -ENOTCONN)
+		return news;
+	handle(c, s, news, now_ns);
+	return 0;
+}
+
+/*
+ * To a server. A bare reset is answered with a cookie of the same 14 bytes, and forgotten. With
+ * the cookie come back, there is a session; its own reset is sent again, with an ack
+ * now, so the ack that came with the cookie counts for nothing.
+ */
+static int server_stranger(struct control *c, struct control_packet *packet,
+			   const struct sl_address *from, uint64_t now_ns)
+{
+	bool reset = packet->opcode == P_CONTROL_HARD_RESET_CLIENT_V2;
+	uint8_t sid[SID_LEN];
+	struct session *s;
+
+	if (packet->n_acks && (reset || packet->opcode == P_ACK_V1) &&
+	    sl_cookie_check(&c->jar, from, packet->sid, now_ns, packet->peer_sid)) {
+		s = add_pending(c, from, packet->peer_sid, now_ns);
+		if (!s)
+			return 0;
+		sl_session_bind(s, packet->sid, now_ns);
+		packet->n_acks = 0;
+		if (reset)
+			return input(c, s, packet, now_ns);
+		handle(c, s, sl_session_step(s, now_ns), now_ns);
+		return 0;
+	}
+	if (!reset || packet->n_acks)
+		return -ENOTCONN;
+	sl_cookie_make(&c->jar, from, packet->sid, now_ns, sid);
+	send_reset(c, from, P_CONTROL_HARD_RESET_SERVER_V2, sid, NULL);
+	return 0;
+}
+
+static struct session *client_session(struct control *c, uint64_t now_ns)
+{
+	uint8_t sid[SID_LEN];
+
+	if (sl_pending_any(&c->pending))
+		return sl_pending_any(&c->pending);
+	random_sid(sid);
+	return add_pending(c, &c->config.remote, sid, now_ns);
+}
+
+/*
+ * To a client. A reset without an ack may be anybody's: the answer echoes its session id and
+ * commits us to nothing. Who acknowledges our session id has seen it: that is our server.
+ */
+static int client_stranger(struct control *c, const struct control_packet *packet, uint64_t now_ns)
+{
+	bool reset = packet->opcode == P_CONTROL_HARD_RESET_SERVER_V2 && !packet->n_acks;
+	struct session *s;
+
+	if (!reset && !packet->n_acks)
+		return -ENOTCONN;
+	if (reset) { /* also a server that has been started again, and calls us */
+		if (c->echo_second != now_ns / SL_NS_PER_S)
+			c->echoes = 0;
+		c->echo_second = now_ns / SL_NS_PER_S;
+		if (c->echoes++ >= ECHOES_MAX)
+			return -ENOTCONN;
+		s = client_session(c, now_ns);
+		if (!s || s->bound)
+			return -ENOTCONN;
+		send_reset(c, &s->address, P_CONTROL_HARD_RESET_CLIENT_V2, s->sid, packet->sid);
+		return 0;
+	}
+	s = sl_pending_any(&c->pending);
+	if (!s || s->bound || CRYPTO_memcmp(packet->peer_sid, s->sid, SID_LEN))
+		return -ENOTCONN;
+	sl_session_bind(s, packet->sid, now_ns);
+	/* Its reset has number 0 and says nothing else. It may have come before, and an echo has
+	 * acknowledged it then: it will not come again. */
+	sl_reliable_receive(&s->key->reliable, 0, P_CONTROL_HARD_RESET_SERVER_V2, NULL, 0);
+	return input(c, s, packet, now_ns);
+}
+
+int sl_control_input(struct control *c, const struct sl_address *from, const uint8_t *bytes,
+		     size_t len, uint64_t now_ns)
+{
+	uint8_t same_role =
+		c->config.server ? P_CONTROL_HARD_RESET_SERVER_V2 : P_CONTROL_HARD_RESET_CLIENT_V2;
+	struct control_packet packet;
+	struct session *s;
+	int ret = sl_control_packet_parse(bytes, len, &packet);
+
+	if (ret)
+		return ret;
+	s = find(c, &packet, from);
+	if (s)
+		return input(c, s, &packet, now_ns);
+	if (!may_come_from(c, from))
+		return -ENOTCONN;
+	if (packet.opcode == same_role) {
+		complain(c, from,
+			 c->config.server ? "both ends are servers: one needs role=client"
+					  : "both ends are clients: one needs role=server",
+			 now_ns);
+		return -ENOTCONN;
+	}
+	return c->config.server ? server_stranger(c, &packet, from, now_ns)
+				: client_stranger(c, &packet, now_ns);
+}
+
+/*
+ * Time.
+ */
+
+/* Where to look for the peer: what was configured, or where it was last. */
+static const struct sl_address *where(const struct control *c)
+{
+	if (c->live && c->config.server)
+		return &c->live->address;
+	return c->config.remote.len ? &c->config.remote : NULL;
+}
+
+static bool needs_session(const struct control *c)
+{
+	return (!c->live || c->live->spent) && !sl_pending_any(&c->pending) && where(c);
+}
+
+static void look_for_peer(struct control *c, uint64_t now_ns)
+{
+	static const uint8_t nobody[SID_LEN];
+	uint8_t sid[SID_LEN];
+
+	if (!needs_session(c) || now_ns < c->try_at)
+		return;
+	if (c->config.server) {
+		sl_cookie_make(&c->jar, where(c), nobody, now_ns, sid);
+		send_reset(c, where(c), P_CONTROL_HARD_RESET_SERVER_V2, sid, NULL);
+		retry(c, now_ns);
+		return;
+	}
+	client_session(c, now_ns);
+}
+
+static void say_quiet(struct control *c, uint64_t now_ns)
+{
+	char text[ADDRESS_TEXT];
+
+	if (c->live || c->said_quiet || now_ns < c->quiet_at)
+		return;
+	c->said_quiet = true;
+	if (where(c))
+		sl_log(c->config.log, SL_LOG_WARN,
+		       "tunnel: no session with %s yet; still trying, packets are dropped meanwhile",
+		       sl_address_format(where(c), text));
+	else
+		sl_log(c->config.log, SL_LOG_WARN,
+		       "tunnel: no peer has come yet; still waiting, packets are dropped meanwhile");
+}
+
+static void step_live(struct control *c, uint64_t now_ns)
+{
+	struct session *s = c->live;
+	bool due = c->config.reneg_ns && now_ns >= s->key->made_at + c->config.reneg_ns;
+
+	if (now_ns >= c->worn_at) {
+		c->worn_at = now_ns + WORN_NS;
+		due |= sl_data_key_worn(c->config.data);
+	}
+	if (now_ns >= c->retire_at) {
+		sl_data_key_delete(c->config.data, SL_KEY_SECONDARY);
+		c->retire_at = UINT64_MAX;
+	}
+	if (due && s->key->stage == KEY_ACTIVE && !s->spent && sl_session_renegotiate(s, now_ns))
+		complain(c, &s->address, sl_reason(), now_ns);
+	handle(c, s, sl_session_step(s, now_ns), now_ns);
+}
+
+void sl_control_step(struct control *c, uint64_t now_ns)
+{
+	if (!c->started) {
+		c->started = true;
+		c->quiet_at = now_ns + QUIET_NS;
+	}
+	for (unsigned i = 0; i < PENDING_MAX; i++)
+		if (c->pending.of[i])
+			handle(c, c->pending.of[i], sl_session_step(c->pending.of[i], now_ns),
+			       now_ns);
+	if (c->live)
+		step_live(c, now_ns);
+	look_for_peer(c, now_ns);
+	say_quiet(c, now_ns);
+}
+
+uint64_t sl_control_deadline(const struct control *c)
+{
+	uint64_t deadline = UINT64_MAX;
+
+	if (!c->started)
+		return 0;
+	for (unsigned i = 0; i < PENDING_MAX; i++)
+		if (c->pending.of[i])
+			deadline = sl_min(deadline, sl_session_deadline(c->pending.of[i]));
+	if (needs_session(c))
+		deadline = sl_min(deadline, c->try_at);
+	if (!c->live)
+		return c->said_quiet ? deadline : sl_min(deadline, c->quiet_at);
+	deadline = sl_min(deadline, sl_session_deadline(c->live));
+	deadline = sl_min(deadline, sl_min(c->retire_at, c->worn_at));
+	if (c->config.reneg_ns && c->live->key->stage == KEY_ACTIVE && !c->live->spent)
+		deadline = sl_min(deadline, c->live->key->made_at + c->config.reneg_ns);
+	return deadline;
+}
+
+/*
+ * What the data channel has seen.
+ */
+
+void sl_control_heard(struct control *c, uint8_t key_id, uint64_t now_ns)
+{
+	struct key_state *ks = c->live ? c->live->key : NULL;
+
+	if (!ks || ks->stage != KEY_DONE || ks->key_id != key_id)
+		return;
+	ks->stage = KEY_ACTIVE;
+	switch_key(c, now_ns);
+}
+
+void sl_control_moved(struct control *c, const struct sl_address *to)
+{
+	char text[ADDRESS_TEXT];
+
+	if (!c->live)
+		return;
+	c->live->address = *to;
+	sl_log(c->config.log, SL_LOG_WARN, "tunnel: the peer is at %s now",
+	       sl_address_format(to, text));
+}
+
+bool sl_control_exit(struct control *c, uint64_t now_ns)
+{
+	return c->live && c->live->negotiated.cc_exit && !sl_session_say(c->live, "EXIT", now_ns);
+}

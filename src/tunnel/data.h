@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The data channel from inside. See <sluice/data_channel.h>.
+ *
+ * One thread seals and one opens, each under a lock of its own that it takes once a packet
+ * and that nobody contends for but who changes keys. Who needs both takes open_lock first.
+ */
+#ifndef SL_TUNNEL_DATA_H
+#define SL_TUNNEL_DATA_H
+
+#include <pthread.h>
+
+#include <sluice/data_channel.h>
+
+#include "base/barrier.h"
+#include "tunnel/aead.h"
+#include "tunnel/replay.h"
+
+#define DATA_PACKET_MAX	  65535u       /* bytes, as UDP's length field */
+#define DATA_IDS_END	  0xff000000u  /* the first packet id that is not used (OpenVPN's) */
+#define DATA_BLOCKS_MAX	  (1ull << 36) /* of 16 bytes, payload and AAD, each rounded up */
+#define DATA_FAILURES_MAX (1ull << 36) /* tags that were wrong */
+#define DATA_WORN(limit)  ((limit) / 16 * 15)
+#define DATA_FIRST_TAGS	  16u /* tags of ours that are remembered, see data.c */
+#define DATA_MIRROR_TRIES 64u /* packets that are tried with our own half */
+#define DATA_IV_LEN	  8u
+
+/**
+ * struct data_sealer - our half of a key
+ * @blocks: sealed
+ * @last:   packet id used last; 0: none
+ * @dead:   the peer seals with this half as well
+ * @iv:     constant
+ * @tags:   by packet id; that of an id which was never sent is 0
+ */
+struct data_sealer {
+	struct sl_aead *aead;
+	uint64_t blocks;
+	uint32_t last;
+	bool dead;
+	uint8_t iv[DATA_IV_LEN];
+	uint8_t tags[DATA_FIRST_TAGS + 1][AEAD_TAG_LEN];
+};
+
+/**
+ * struct data_opener - the peer's half of a key
+ * @mirror:       opens what our half sealed; NULL as soon as the peer's half was seen at work
+ * @mirror_tries: packets it was tried with
+ * @failures:     tags that were wrong
+ * @dead:         as the sealer's
+ * @iv:           constant
+ */
+struct data_opener {
+	struct sl_aead *aead;
+	struct sl_aead *mirror;
+	unsigned mirror_tries;
+	uint64_t failures;
+	bool dead;
+	uint8_t iv[DATA_IV_LEN];
+	struct replay replay;
+};
+
+/**
+ * struct data_key - an installed key
+ * @key_id: constant
+ * @seal:   under the channel's seal_lock
+ * @open:   under the channel's open_lock
+ */
+struct data_key {
+	uint8_t key_id;
+	_Alignas(SL_LINE) struct data_sealer seal;
+	_Alignas(SL_LINE) struct data_opener open;
+};
+
+/**
+ * struct sl_data - a channel
+ * @keys:    by enum sl_key_slot; written under both locks, read under either
+ * @peer_id: under seal_lock
+ */
+struct sl_data {
+	struct data_key *keys[2];
+	_Alignas(SL_LINE) pthread_mutex_t seal_lock;
+	uint32_t peer_id;
+	_Alignas(SL_LINE) pthread_mutex_t open_lock;
+};
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The inside of a tunnel. Two threads may work in it: one receives, and does the control
+ * channel and the timers; one sends. What they share is behind a lock or an atomic.
+ */
+#ifndef SL_TUNNEL_TUNNEL_PRIVATE_H
+#define SL_TUNNEL_TUNNEL_PRIVATE_H
+
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include <sluice/arena.h>
+
+#include "base/barrier.h"
+#include "base/bytes.h"
+#include "packet/too_big.h"
+#include "tunnel/control.h"
+#include "tunnel/tunnel.h"
+#include "tunnel/udp.h"
+
+#define BURST	    32	/* datagrams a call */
+#define BUFFERS	    288 /* a link ring's 256, and a burst for what never enters it */
+#define HEADROOM    128
+#define TAILROOM    64
+#define FRAME_MAX   65536
+#define IOV_MAX_TX  8 /* a sealed packet in more pieces is copied */
+#define ANSWERS_MAX 16
+#define ETH_LEN	    14
+#define MEASURE_NS  (10 * SL_NS_PER_S)
+
+struct receiver {
+	struct sl_arena *arena;
+	uint8_t *base;
+	uint32_t n_free;
+	uint16_t free[BUFFERS]; /* the last given back on top: it is still in the cache */
+	uint32_t overflows;	/* SO_RXQ_OVFL as last seen */
+	bool starved;		/* the ring had no room when last looked at */
+	uint64_t heard_at;
+	struct sl_address peer; /* none: no session */
+	struct mmsghdr msgs[BURST];
+	struct iovec iov[BURST];
+	struct sl_address from[BURST];
+	uint8_t control[BURST][CMSG_SPACE(sizeof(uint32_t))];
+	struct sl_count count;
+};
+
+/**
+ * struct sender - what is being sent
+ * @upto:    entries of the ring, from the burst's first, that are over once a message is
+ * @n:       messages sealed
+ * @next:    the first that is not sent
+ * @entries: entries of the burst
+ * @held_at: where they are, when the socket did not take all; @held of them are in flight
+ */
+struct sender {
+	unsigned n, next, entries;
+	uint32_t held_at, held;
+	unsigned upto[BURST];
+	struct mmsghdr msgs[BURST];
+	struct iovec iov[BURST][IOV_MAX_TX];
+	uint8_t heads[BURST][SL_DATA_OVERHEAD];
+	uint8_t *scratch; /* BURST frames, for what may not be sealed where it is */
+	struct sl_address peer;
+	uint32_t peer_changes; /* tunnel.peer_changes as last seen */
+	uint64_t answers_second;
+	unsigned answers;
+	struct sl_count count;
+};
+
+struct tunnel {
+	struct sl_port port;
+	const struct sl_log *log;
+	struct udp udp;
+	int event; /* wakes the receiving thread */
+	unsigned layer;
+	bool floats;
+	bool mss_given;
+	uint16_t mss; /* 0: no clamp */
+	uint64_t ping_ns, ping_restart_ns;
+	uint64_t measure_at; /* the path's MTU may have changed */
+	struct sl_address remote;
+	struct identity identity;
+	struct sl_data *data;
+	struct control *control;
+
+	uint32_t mtu;		/* atomic, as are these: */
+	uint64_t sent_at;	/* a sealed packet went out */
+	uint32_t peer_changes;	/* counts changes of peer */
+	uint32_t n_answers;	/* ICMP packets for the receiving side to post */
+	pthread_mutex_t lock;	/* peer, answers */
+	struct sl_address peer; /* none: no session */
+	struct {
+		uint16_t len;
+		uint8_t bytes[TOO_BIG_MAX];
+	} answers[ANSWERS_MAX];
+
+	struct receiver rx __attribute__((aligned(SL_LINE)));
+	struct sender tx __attribute__((aligned(SL_LINE)));
+};
+
+static inline struct tunnel *tunnel_of(const struct sl_port *port)
+{
+	return sl_container_of((uintptr_t)port, struct tunnel, port);
+}
+
+/** sl_tunnel_set_peer() - where the session's peer is, none for no session; receiving thread */
+void sl_tunnel_set_peer(struct tunnel *t, const struct sl_address *peer);
+
+/** sl_tunnel_send_own() - seal and send what is no packet of anybody's: a ping; receiving thread */
+void sl_tunnel_send_own(struct tunnel *t, const uint8_t *bytes, size_t len, uint64_t now_ns);
+
+/** sl_tunnel_is_syn() - a TCP SYN, cheaply? The clamp looks closer. */
+bool sl_tunnel_is_syn(const struct tunnel *t, const uint8_t *bytes, size_t len);
+
+/** sl_tunnel_clamp() - lower the MSS of a SYN */
+void sl_tunnel_clamp(const struct tunnel *t, uint8_t *bytes, size_t have, size_t len);
+
+/* What travels sealed and is no packet: OpenVPN's ping.c and occ.c. */
+#define CONTROL_STRING_LEN 16
+extern const uint8_t sl_tunnel_ping[CONTROL_STRING_LEN];
+extern const uint8_t sl_tunnel_occ[CONTROL_STRING_LEN];
+#define OCC_EXIT 6
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The tunnel's socket. */
+#ifndef SL_TUNNEL_UDP_H
+#define SL_TUNNEL_UDP_H
+
+#include "tunnel/address.h"
+
+/** struct udp - @probe is never sent on: connecting it tells a path's MTU */
+struct udp {
+	int fd;
+	int probe;
+};
+
+/** sl_udp_open() - bind @local in the namespace this thread is in; 0 or a negative errno with a
+ * reason */
+int sl_udp_open(const struct sl_address *local, struct udp *out);
+void sl_udp_close(struct udp *udp);
+
+/** sl_udp_path_mtu() - largest IP packet to @to, in bytes; 1500 when nobody knows */
+unsigned sl_udp_path_mtu(const struct udp *udp, const struct sl_address *to);
+
+#endif
