@@ -20,6 +20,7 @@ enum sl_param_type {
 	SL_PARAM_STRING, /* any text up to max bytes */
 	SL_PARAM_UINT,	 /* decimal, min to max */
 	SL_PARAM_BOOL,	 /* on or off */
+	SL_PARAM_WORD,	 /* one of those that the table's value names, as in "server|client" */
 	SL_PARAM_RATE,	 /* per second: decimal with k, M or G behind it, or max (0) */
 	SL_PARAM_MAC,	 /* six bytes in hex, colons between them; unicast */
 	SL_PARAM_CIDR,	 /* IPv4 or IPv6 address / prefix length */
@@ -94,7 +95,7 @@ unsigned sl_args_count(const struct sl_args *args, const char *key);
 const char *sl_args_text(const struct sl_args *args, const char *key, unsigned n);
 
 /**
- * sl_args_uint() - the value of a UINT or RATE key
+ * sl_args_uint() - the value of a UINT or RATE key; of a WORD key, which it is, from 0
  * @args:      the parsed list
  * @key:       a name of its table
  * @otherwise: the default

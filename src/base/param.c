@@ -111,6 +111,23 @@ static int parse_bool(const char *kind, struct value *v)
 		       v->text);
 }
 
+/* What is allowed, and what is shown in help, is one text: "server|client". */
+static int parse_word(const char *kind, struct value *v)
+{
+	const char *word = v->param->value;
+	size_t len = strlen(v->text);
+
+	for (v->number = 0; *word; v->number++) {
+		size_t word_len = strcspn(word, "|");
+
+		if (word_len == len && !strncmp(word, v->text, len))
+			return 0;
+		word += word_len + (word[word_len] == '|');
+	}
+	return sl_fail(EINVAL, "%s: %s=" TEXT " is not one of %s", kind, v->param->name, v->text,
+		       v->param->value);
+}
+
 static uint64_t rate_unit(const char *suffix)
 {
 	static const struct {
@@ -219,6 +236,8 @@ static int parse_value(const char *kind, struct value *v)
 		return parse_uint(kind, v);
 	case SL_PARAM_BOOL:
 		return parse_bool(kind, v);
+	case SL_PARAM_WORD:
+		return parse_word(kind, v);
 	case SL_PARAM_RATE:
 		return parse_rate(kind, v);
 	case SL_PARAM_MAC:

@@ -31,6 +31,10 @@ static void complete_value(const struct sl_param *param, const char *word, size_
 	if (param->type == SL_PARAM_BOOL) {
 		offer(word, len, "on", typed, "");
 		offer(word, len, "off", typed, "");
+	} else if (param->type == SL_PARAM_WORD) {
+		for (const char *w = param->value; *w; w += strcspn(w, "|"), w += *w == '|')
+			if (!strncmp(w, typed, strlen(typed)))
+				printf("%.*s%.*s\n", (int)len, word, (int)strcspn(w, "|"), w);
 	} else if (param->type == SL_PARAM_RATE) {
 		offer(word, len, "max", typed, "");
 	} else if (param->type == SL_PARAM_FILE) {
@@ -97,7 +101,8 @@ int sl_cmd_complete(int argc, char **argv)
 		complete_command(word);
 	else if (*word == '-')
 		complete_options(cmd, word);
-	else if (!strcmp(previous, "--pcap"))
+	else if (!strcmp(previous, "--pcap") || !strcmp(previous, "--out") ||
+		 !strcmp(previous, "--show"))
 		printf("@files\n");
 	else if (!strcmp(previous, "--poll"))
 		for (const char *const *p = (const char *const[]){"off", "adaptive", "on", NULL};

@@ -65,9 +65,13 @@ const char *const sl_link_options[] = {
 static void print_port(const struct sl_port_ops *ops)
 {
 	printf("\n  %s:  %s\n", ops->kind, ops->help);
-	for (const struct sl_param *p = ops->params; p->name; p++)
-		printf("    %s=%s%*s%s\n", p->name, p->value,
-		       (int)(20 - strlen(p->name) - strlen(p->value)), "", p->help);
+	for (const struct sl_param *p = ops->params; p->name; p++) {
+		int len = printf("    %s=%s", p->name, p->value);
+
+		if (len > 24) /* it reaches into the next column */
+			len = printf("\n") - 1;
+		printf("%*s%s\n", 25 - len, "", p->help);
+	}
 }
 
 static void print_help(void)

@@ -13,7 +13,6 @@
 #include "base/memory.h"
 #include "base/reason.h"
 #include "packet/mss.h"
-#include "tunnel/key_message.h"
 #include "tunnel/tunnel_private.h"
 
 const uint8_t sl_tunnel_ping[CONTROL_STRING_LEN] = {
@@ -34,10 +33,10 @@ const struct sl_param sl_tunnel_params[] = {
 	 "what sluice keygen --out DIR made"},
 	{"peer", SL_PARAM_STRING, SL_PARAM_REQUIRED, 1, 255, "FINGERPRINT",
 	 "SHA-256 of the peer's certificate, as keygen prints it"},
-	{"role", SL_PARAM_STRING, SL_PARAM_REQUIRED, 1, 15, "server|client",
+	{"role", SL_PARAM_WORD, SL_PARAM_REQUIRED, 0, 0, "server|client",
 	 "who opens the session: one end of each"},
-	{"cipher", SL_PARAM_STRING, 0, 1, 31, "NAME",
-	 "aes-256-gcm or chacha20-poly1305 only (either, the server's first choice)"},
+	{"cipher", SL_PARAM_WORD, 0, 0, 0, "aes-256-gcm|chacha20-poly1305",
+	 "only this one (either, the server's first choice)"},
 	{"ping", SL_PARAM_UINT, 0, 0, 3600, "S", "send a ping after S idle seconds, 0 never (10)"},
 	{"ping-restart", SL_PARAM_UINT, 0, 0, 86400, "S",
 	 "start over when nothing is heard for S seconds, 0 never (60)"},
@@ -54,27 +53,6 @@ const struct sl_param sl_tunnel_params[] = {
 /*
  * Opening.
  */
-
-static int parse_role(const struct sl_args *args, struct control_config *config)
-{
-	const char *role = sl_args_text(args, "role", 0), *cipher = sl_args_text(args, "cipher", 0);
-
-	if (!strcmp(role, "server"))
-		config->server = true;
-	else if (strcmp(role, "client"))
-		return sl_fail(EINVAL, "tunnel: role=%s: it is server or client", role);
-	config->ciphers = 1u << SL_CIPHER_AES_256_GCM | 1u << SL_CIPHER_CHACHA20_POLY1305;
-	if (!cipher)
-		return 0;
-	for (unsigned c = 0; sl_cipher_name((enum sl_cipher)c); c++) {
-		if (strcasecmp(cipher, sl_cipher_name((enum sl_cipher)c)))
-			continue;
-		config->ciphers = 1u << c;
-		return 0;
-	}
-	return sl_fail(EINVAL, "tunnel: cipher=%s: there are aes-256-gcm and chacha20-poly1305",
-		       cipher);
-}
 
 static int parse_addresses(const struct sl_args *args, bool server, struct sl_address *local,
 			   struct sl_address *remote)
@@ -195,12 +173,17 @@ static int open_control(struct tunnel *t, const struct sl_args *args, struct con
 
 static int open_all(struct tunnel *t, const struct sl_args *args)
 {
-	struct control_config config = {0};
+	const unsigned all = (1u << SL_CIPHER_COUNT) - 1;
+	struct control_config config = {
+		.server = sl_args_uint(args, "role", 0) == 0,
+		.ciphers = sl_args_count(args, "cipher")
+				   ? 1u << sl_args_uint(args, "cipher", 0) /* as enum sl_cipher */
+				   : all,
+	};
 	struct sl_address local;
-	int ret = parse_role(args, &config);
+	int ret;
 
-	if (!ret)
-		ret = parse_addresses(args, config.server, &local, &t->remote);
+	ret = parse_addresses(args, config.server, &local, &t->remote);
 	if (!ret)
 		ret = open_control(t, args, &config);
 	if (!ret)

@@ -22,6 +22,7 @@ static const struct sl_param table[] = {
 	{"mac", SL_PARAM_MAC, SL_PARAM_IDENTITY, 0, 0, "MAC", "an address"},
 	{"addr", SL_PARAM_CIDR, SL_PARAM_MANY, 0, 0, "CIDR", "addresses"},
 	{"file", SL_PARAM_FILE, 0, 1, 4095, "FILE", "a path"},
+	{"kind", SL_PARAM_WORD, 0, 0, 0, "red|green", "one of two"},
 	{NULL},
 };
 

@@ -51,9 +51,11 @@ offers() { # WORDS... : WANTED...
 	[[ $("$sluice" complete -- "${words[@]}" | sort | xargs) == "$*" ]] ||
 		fail "complete ${words[*]}: $("$sluice" complete -- "${words[@]}" | xargs), not $*"
 }
-offers '' : --version help link probe
+offers '' : --version help keygen link probe
 offers li : link
-offers link t : tap: tun:
+offers link t : tap: tun: tunnel:
+offers link tunnel:role= : tunnel:role=client tunnel:role=server
+offers keygen --out '' : @files
 offers link tap:m : tap:mac= tap:mtu=
 offers link tap:name=x,off : tap:name=x,offload=
 offers link tap:name=x,offload= : tap:name=x,offload=off tap:name=x,offload=on
@@ -62,7 +64,7 @@ offers link --poll '' : adaptive off on
 offers link --p : --pcap --poll
 offers link --pcap '' : @files
 offers link pcap:read= : @files
-offers help '' : --version help link probe
+offers help '' : --version help keygen link probe
 offers nonsense '' :
 offers link bogus:x :
 

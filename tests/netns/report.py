@@ -15,7 +15,8 @@ FIELDS = {'time': float, 'interval': float, 'final': bool, 'directions': list}
 DIRECTION = {'from': str, 'to': str, 'packets': int, 'bytes': int, 'pps': float, 'bps': float, 'cut': int,
              'copied': int, 'drops': dict, 'gone': bool}
 REASONS = {'source', 'truncated', 'malformed', 'unsupported', 'too-large', 'no-buffer', 'refused', 'down',
-           'recalled', 'peer-gone'}
+           'recalled', 'peer-gone', 'auth-failed', 'replayed', 'too-short', 'unknown-key', 'no-session',
+           'send-failed', 'not-ip'}
 
 
 class Direction:

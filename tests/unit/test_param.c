@@ -23,6 +23,7 @@ static const struct sl_param table[] = {
 	{"addr", SL_PARAM_CIDR, SL_PARAM_MANY, 0, 0, "CIDR", "addresses"},
 	{"file", SL_PARAM_FILE, SL_PARAM_IDENTITY, 1, 4000, "FILE", "a path"},
 	{"fd", SL_PARAM_UINT, SL_PARAM_IDENTITY, 0, 1024, "N", "a descriptor"},
+	{"kind", SL_PARAM_WORD, 0, 0, 0, "red|green|re", "one of three"},
 	{NULL},
 };
 
@@ -134,6 +135,24 @@ static void test_bool(void **state)
 	sl_args_release(args);
 	for (size_t n = 0; n < sizeof(nonsense) / sizeof(*nonsense); n++)
 		bad(nonsense[n], nonsense[n], "neither on nor off");
+}
+
+static void test_word(void **state)
+{
+	static const char *const words[] = {"kind=red", "kind=green", "kind=re"};
+	static const char *const nonsense[] = {"kind=gree",	 "kind=greens", "kind=Red",
+					       "kind=red|green", "kind=|",	"kind=e"};
+
+	(void)state;
+	for (size_t n = 0; n < sizeof(words) / sizeof(*words); n++) {
+		struct sl_args *args = good(words[n]);
+
+		assert_int_equal(sl_args_uint(args, "kind", 9), n);
+		assert_string_equal(sl_args_text(args, "kind", 0), words[n] + 5);
+		sl_args_release(args);
+	}
+	for (size_t n = 0; n < sizeof(nonsense) / sizeof(*nonsense); n++)
+		bad(nonsense[n], nonsense[n], "red|green|re");
 }
 
 static void test_rate(void **state)
@@ -318,7 +337,7 @@ static void test_unknown(void **state)
 	bad("offlod=on", "\"offlod\"", "did you mean \"offload\"");
 	bad("siez", "\"siez\"", "did you mean \"size\"");
 	bad("zzzzzzzz=1", "\"zzzzzzzz\"",
-	    "it takes name, size, big, offload, rate, mac, addr, file, fd");
+	    "it takes name, size, big, offload, rate, mac, addr, file, fd, kind");
 	bad_for(empty, "x=1", "takes no parameters", "\"x\"");
 	bad_for(NULL, "x=1", "takes no parameters", "\"x\"");
 }
@@ -340,8 +359,9 @@ static void test_long_values(void **state)
 		const char *key;
 		const char *allowed;
 	} cases[] = {
-		{"name", "at most 15"}, {"size", "10 to 20"},	{"offload", "on nor off"},
-		{"rate", "1M or max"},	{"mac", "MAC address"}, {"addr", "fd00::1/64"},
+		{"name", "at most 15"},	  {"size", "10 to 20"},	  {"offload", "on nor off"},
+		{"rate", "1M or max"},	  {"mac", "MAC address"}, {"addr", "fd00::1/64"},
+		{"kind", "red|green|re"},
 	};
 	char text[4096];
 
@@ -534,18 +554,31 @@ static void test_same_ports(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nothing),	     cmocka_unit_test(test_uint),
-		cmocka_unit_test(test_bool),	     cmocka_unit_test(test_rate),
-		cmocka_unit_test(test_mac),	     cmocka_unit_test(test_cidr),
-		cmocka_unit_test(test_string),	     cmocka_unit_test(test_needs_a_value),
-		cmocka_unit_test(test_escapes),	     cmocka_unit_test(test_order_and_many),
-		cmocka_unit_test(test_twice),	     cmocka_unit_test(test_required),
-		cmocka_unit_test(test_unknown),	     cmocka_unit_test(test_empty_pairs),
-		cmocka_unit_test(test_long_values),  cmocka_unit_test(test_long_input),
-		cmocka_unit_test(test_too_many),     cmocka_unit_test(test_same),
-		cmocka_unit_test(test_same_numbers), cmocka_unit_test(test_same_of_other_tables),
-		cmocka_unit_test(test_nearest),	     cmocka_unit_test(test_nearest_long),
-		cmocka_unit_test(test_specs),	     cmocka_unit_test(test_same_ports),
+		cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_uint),
+		cmocka_unit_test(test_bool),
+		cmocka_unit_test(test_word),
+		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_mac),
+		cmocka_unit_test(test_cidr),
+		cmocka_unit_test(test_string),
+		cmocka_unit_test(test_needs_a_value),
+		cmocka_unit_test(test_escapes),
+		cmocka_unit_test(test_order_and_many),
+		cmocka_unit_test(test_twice),
+		cmocka_unit_test(test_required),
+		cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_empty_pairs),
+		cmocka_unit_test(test_long_values),
+		cmocka_unit_test(test_long_input),
+		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_same),
+		cmocka_unit_test(test_same_numbers),
+		cmocka_unit_test(test_same_of_other_tables),
+		cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_nearest_long),
+		cmocka_unit_test(test_specs),
+		cmocka_unit_test(test_same_ports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
