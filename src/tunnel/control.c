@@ -11,11 +11,13 @@
 #include "tunnel/pending.h"
 
 #define RETRY_MAX_NS (16 * SL_NS_PER_S)
-#define RETIRE_NS    (60 * SL_NS_PER_S) /* how long a replaced key still opens */
 #define WORN_NS	     (5 * SL_NS_PER_S)	/* how often to look for wear */
 #define QUIET_NS     (10 * SL_NS_PER_S) /* an unanswered peer is worth a line after this */
 #define COMPLAIN_NS  SL_NS_PER_S	/* lines that others can cause: one in this time */
 #define ECHOES_MAX   64			/* answers a second to resets from the server's address */
+
+/* How long a replaced key still opens: stock servers seal with it for up to a minute. */
+#define RETIRE_NS (120 * SL_NS_PER_S)
 
 struct control {
 	struct control_config config;
