@@ -155,11 +155,15 @@ void sl_control_lost(struct control *c, const char *why, uint64_t now_ns)
  * What a session had to say.
  */
 
+/* The peer may have asked for the next key already: then it is the one before. */
 static void switch_key(struct control *c, uint64_t now_ns)
 {
+	const struct session *s = c->live;
+
 	sl_data_key_swap(c->config.data);
 	c->retire_at = now_ns + RETIRE_NS;
-	sl_log(c->config.log, SL_LOG_DEBUG, "tunnel: sealing with key %u", c->live->key->key_id);
+	sl_log(c->config.log, SL_LOG_DEBUG, "tunnel: sealing with key %u",
+	       (s->key->stage < KEY_DONE ? s->old : s->key)->key_id);
 }
 
 static void install(struct control *c, struct session *s, uint64_t now_ns)
