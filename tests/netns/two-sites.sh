@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# examples/two-sites.sh does what it says, and leaves nothing behind, interrupted or not.
+# examples/two-sites.sh does what it says, and leaves nothing behind, interrupted or not. It fails when
+# plaintext is on the wire, and when sluice does.
 . "$(dirname "$0")/lib.sh"
-command -v iperf3 >/dev/null || skip "no iperf3"
-command -v ping >/dev/null || skip "no ping"
+for tool in iperf3 ping tcpdump openvpn; do
+	PATH=$PATH:/usr/sbin command -v "$tool" >/dev/null || skip "no $tool"
+done
 example=$(realpath "$here/../../examples/two-sites.sh")
 
 # What it makes under /tmp is known by name: others may run the example as well.
@@ -43,15 +45,48 @@ says() {
 	grep -Eq -- "$2" "$dir/$1.log"
 }
 
-run whole
-ended
-nothing_left whole
-[[ $(sed '1,/^== In short/d' "$dir/whole.log" |
-	grep -Ec '^(ping, IPv[46] +[0-9.]+ ms +[0-9.]+ % lost|TCP, [AB] to [AB] +[0-9.]+ Gbit/s +[0-9]+ retransmitted)$') == 4 ]] ||
-	fail "not the four rows: $(sed '1,/^== In short/d' "$dir/whole.log")"
+must_say() {
+	says "$@" || fail "$1: does not say /$2/"
+}
 
-run interrupted
-wait_for 'iperf3' says interrupted '^== iperf3, a-to-b'
-kill -INT -- "-$link"
-ended 130
-nothing_left interrupted
+# ends NAME [STATUS]: within a minute
+ends() {
+	local end=$((SECONDS + 60))
+	while ((SECONDS < end)) && ! gone "$link"; do sleep 0.2; done
+	ended "${2-0}"
+	nothing_left "$1"
+}
+
+run whole
+ends whole
+must_say whole '^A: .*it says that it goes away$'
+must_say whole '^[0-9]+ packets on the wire, all UDP port 1194:$'
+must_say whole '^ +[0-9]+ P_DATA_V2$'
+must_say whole "^Packets hold the sentence [1-9][0-9]* times in B's sl0, 0 times on the wire\$"
+ms=' +[0-9.]+ ms' rate=' +[0-9.]+ Gbit/s'
+for row in "ping IPv4$ms$ms$ms" "ping IPv6 +-$ms$ms" "TCP A to B$rate$rate$rate" "TCP B to A$rate$rate$rate" \
+	'the wire +[0-9]+ packets, 0 with the plaintext'; do
+	sed '1,/^== In short/d' "$dir/whole.log" | grep -Eqx -- "$row" || fail "no row /$row/"
+done
+
+for moment in '== The yardstick' '== The tunnel' '== Stock OpenVPN'; do
+	run interrupted
+	while alive && ! says interrupted "^$moment"; do sleep 0.1; done
+	kill -INT -- "-$link"
+	ends interrupted 130
+done
+
+# Sent beside the tunnel:
+whole=$example example=$dir/plain.sh
+sed "s/10\.77\.0\.2\(', 7777\|\/7777\)/192.0.2.2\1/" "$whole" >"$example"
+run plain
+ends plain 1
+must_say plain "^Not the tunnel's, and on the wire: [0-9a-f]+\$"
+must_say plain '^It did not work'
+! says plain '^== (Stock|In short)' || fail 'it went on'
+
+example=$whole
+sluice=$(type -P false)
+run broken
+ends broken 1
+must_say broken '^It did not work'
