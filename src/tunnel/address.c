@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/reason.h"
@@ -39,7 +40,9 @@ int sl_address_parse(const char *key, const char *text, struct sl_address *out)
 	/* getaddrinfo() takes "1" and "0x7f.1" for IPv4 addresses, and so would we guess. */
 	if (!bracketed && !inet_pton(AF_INET, copy, &(struct in_addr){0}))
 		return fail(key, text);
-	if (strlen(colon + 1) > 5 || getaddrinfo(copy, colon + 1, &hints, &found))
+	/* ... and for a port any number, of which it takes the lower 16 bits. */
+	if (strlen(colon + 1) > 5 || strtoul(colon + 1, NULL, 10) > 65535 ||
+	    getaddrinfo(copy, colon + 1, &hints, &found))
 		return fail(key, text);
 	memset(out, 0, sizeof(*out));
 	if (found->ai_family == (bracketed ? AF_INET6 : AF_INET)) {

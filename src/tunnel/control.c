@@ -171,6 +171,7 @@ static void install(struct control *c, struct session *s, uint64_t now_ns)
 	int ret = sl_data_key_install(c->config.data, SL_KEY_SECONDARY, &s->fresh);
 
 	OPENSSL_cleanse(&s->fresh, sizeof(s->fresh));
+	c->retire_at = UINT64_MAX; /* the key that was to go has made room */
 	if (ret)
 		complain(c, &s->address, sl_reason(), now_ns);
 }

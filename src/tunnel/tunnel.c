@@ -67,6 +67,10 @@ static int parse_addresses(const struct sl_args *args, bool server, struct sl_ad
 	if (!text && !server)
 		return sl_fail(EINVAL, "tunnel: role=client needs remote=ADDR:PORT: a client opens "
 				       "the session");
+	if (!text && !sl_address_port(local))
+		return sl_fail(EINVAL,
+			       "tunnel: local=%s has no port: nobody could find this server",
+			       sl_args_text(args, "local", 0));
 	if (text && !sl_address_port(remote))
 		return sl_fail(EINVAL, "tunnel: remote=%s has no port", text);
 	if (text && local->sa.sa_family != remote->sa.sa_family)
