@@ -7,35 +7,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/reason.h"
-#include "tunnel/cookie.h"
-#include "tunnel/pending.h"
+#include "tunnel/control_private.h"
 
 #define RETRY_MAX_NS (16 * SL_NS_PER_S)
 #define WORN_NS	     (5 * SL_NS_PER_S)	/* how often to look for wear */
 #define QUIET_NS     (10 * SL_NS_PER_S) /* an unanswered peer is worth a line after this */
 #define COMPLAIN_NS  SL_NS_PER_S	/* lines that others can cause: one in this time */
-#define ECHOES_MAX   64			/* answers a second to resets from the server's address */
 
 /* How long a replaced key still opens: stock servers seal with it for up to a minute. */
 #define RETIRE_NS (120 * SL_NS_PER_S)
-
-struct control {
-	struct control_config config;
-	struct sl_tls_context *tls;
-	struct cookie_jar jar;
-	struct session *live;
-	struct pending pending;
-	bool started;
-	bool said_quiet;
-	unsigned tries;
-	uint64_t try_at;    /* a client starts a session, a server calls its client */
-	uint64_t quiet_at;  /* nobody has answered until then */
-	uint64_t retire_at; /* the replaced key goes */
-	uint64_t worn_at;
-	uint64_t complain_at;
-	uint64_t echo_second; /* what echoes counts */
-	unsigned echoes;
-};
 
 int sl_control_create(const struct control_config *config, struct control **out)
 {
@@ -70,8 +50,8 @@ void sl_control_release(struct control *c)
 }
 
 /* What an outsider can bring about is not said more often than this. */
-static void complain(struct control *c, const struct sl_address *who, const char *what,
-		     uint64_t now_ns)
+void sl_control_complain(struct control *c, const struct sl_address *who, const char *what,
+			 uint64_t now_ns)
 {
 	char text[ADDRESS_TEXT];
 
@@ -81,23 +61,17 @@ static void complain(struct control *c, const struct sl_address *who, const char
 	sl_log(c->config.log, SL_LOG_WARN, "tunnel: %s: %s", sl_address_format(who, text), what);
 }
 
-static void random_sid(uint8_t sid[SID_LEN])
-{
-	if (RAND_bytes(sid, SID_LEN) != 1)
-		memset(sid, 0, SID_LEN); /* which no packet may have: the session never starts */
-}
-
 /*
  * The sessions: one live, some that are not proven yet.
  */
 
-static struct session *add_pending(struct control *c, const struct sl_address *from,
-				   const uint8_t sid[SID_LEN], uint64_t now_ns)
+struct session *sl_control_add(struct control *c, const struct sl_address *from,
+			       const uint8_t sid[SID_LEN], uint64_t now_ns)
 {
 	struct session *s;
 
 	if (sl_session_create(&c->config, c->tls, from, sid, now_ns, &s)) {
-		complain(c, from, sl_reason(), now_ns);
+		sl_control_complain(c, from, sl_reason(), now_ns);
 		return NULL;
 	}
 	sl_pending_add(&c->pending, s);
@@ -131,7 +105,6 @@ static void promote(struct control *c, struct session *s)
 	c->tries = 0;
 	c->said_quiet = false;
 	sl_data_set_peer_id(c->config.data, s->negotiated.peer_id);
-	c->config.ops->peer(c->config.ctx, &s->address);
 	sl_log(c->config.log, SL_LOG_WARN, "tunnel: connected to %s (%s%s%s)",
 	       sl_address_format(&s->address, text), sl_tls_describe(s->key->tls, tls, sizeof(tls)),
 	       ", data channel ", sl_cipher_name(s->negotiated.cipher));
@@ -146,6 +119,8 @@ void sl_control_lost(struct control *c, const char *why, uint64_t now_ns)
 	sl_log(c->config.log, SL_LOG_WARN, "tunnel: lost %s: %s",
 	       sl_address_format(&c->live->address, text), why);
 	drop_live(c);
+	/* The lost session's id may be a cookie, and would be made again for our next call. */
+	sl_cookie_jar_open(&c->jar);
 	c->config.ops->peer(c->config.ctx, NULL);
 	c->quiet_at = now_ns + QUIET_NS;
 	retry(c, now_ns);
@@ -173,12 +148,12 @@ static void install(struct control *c, struct session *s, uint64_t now_ns)
 	OPENSSL_cleanse(&s->fresh, sizeof(s->fresh));
 	c->retire_at = UINT64_MAX; /* the key that was to go has made room */
 	if (ret)
-		complain(c, &s->address, sl_reason(), now_ns);
+		sl_control_complain(c, &s->address, sl_reason(), now_ns);
 }
 
 static void handle_failure(struct control *c, struct session *s, uint64_t now_ns)
 {
-	complain(c, &s->address, sl_reason(), now_ns);
+	sl_control_complain(c, &s->address, sl_reason(), now_ns);
 	if (s == c->live) {
 		/* Its keys are good until they are worn; only the next one failed, or messages. */
 		s->key->mute = true;
@@ -190,19 +165,24 @@ static void handle_failure(struct control *c, struct session *s, uint64_t now_ns
 	}
 	sl_pending_remove(&c->pending, s);
 	sl_session_release(s);
-	retry(c, now_ns);
+	if (!c->config.server) /* a server's are strangers', for all it knows */
+		retry(c, now_ns);
 }
 
-static void handle(struct control *c, struct session *s, int news, uint64_t now_ns)
+void sl_control_handle(struct control *c, struct session *s, int news, uint64_t now_ns)
 {
 	if (news < 0) {
 		handle_failure(c, s, now_ns);
 		return;
 	}
 	if (news & NEWS_KEYED) {
-		if (s != c->live)
+		bool first = s != c->live;
+
+		if (first)
 			promote(c, s);
 		install(c, s, now_ns);
+		if (first)
+			c->config.ops->peer(c->config.ctx, &s->address);
 	}
 	if (news & NEWS_SWITCH)
 		switch_key(c, now_ns);
@@ -225,110 +205,15 @@ static struct session *find(struct control *c, const struct control_packet *pack
 	return NULL;
 }
 
-static bool may_come_from(const struct control *c, const struct sl_address *from)
-{
-	return c->config.anywhere || !c->config.remote.len ||
-	       sl_address_equal(from, &c->config.remote);
-}
-
-static void send_reset(struct control *c, const struct sl_address *to, uint8_t opcode,
-		       const uint8_t sid[SID_LEN], const uint8_t *peer_sid)
-{
-	struct control_packet packet = {.opcode = opcode, .n_acks = peer_sid ? 1 : 0};
-	uint8_t bytes[64];
-	int len;
-
-	memcpy(packet.sid, sid, SID_LEN);
-	if (peer_sid)
-		memcpy(packet.peer_sid, peer_sid, SID_LEN);
-	len = sl_control_packet_build(&packet, bytes, sizeof(bytes));
-	if (len > 0)
-		c->config.ops->send(c->config.ctx, to, bytes, (size_t)len);
-}
-
-static int input(struct control *c, struct session *s, const struct control_packet *packet,
-		 uint64_t now_ns)
+int sl_control_give(struct control *c, struct session *s, const struct control_packet *packet,
+		    uint64_t now_ns)
 {
 	int news = sl_session_input(s, packet, now_ns);
 
 	if (news == -ENOTCONN)
 		return news;
-	handle(c, s, news, now_ns);
+	sl_control_handle(c, s, news, now_ns);
 	return 0;
-}
-
-/*
- * To a server. A bare reset is answered with a cookie of the same 14 bytes, and forgotten. With
- * the cookie come back, there is a session; its own reset is sent again, with an ack
- * now, so the ack that came with the cookie counts for nothing.
- */
-static int server_stranger(struct control *c, struct control_packet *packet,
-			   const struct sl_address *from, uint64_t now_ns)
-{
-	bool reset = packet->opcode == P_CONTROL_HARD_RESET_CLIENT_V2;
-	uint8_t sid[SID_LEN];
-	struct session *s;
-
-	if (packet->n_acks && (reset || packet->opcode == P_ACK_V1) &&
-	    sl_cookie_check(&c->jar, from, packet->sid, now_ns, packet->peer_sid)) {
-		s = add_pending(c, from, packet->peer_sid, now_ns);
-		if (!s)
-			return 0;
-		sl_session_bind(s, packet->sid, now_ns);
-		packet->n_acks = 0;
-		if (reset)
-			return input(c, s, packet, now_ns);
-		handle(c, s, sl_session_step(s, now_ns), now_ns);
-		return 0;
-	}
-	if (!reset || packet->n_acks)
-		return -ENOTCONN;
-	sl_cookie_make(&c->jar, from, packet->sid, now_ns, sid);
-	send_reset(c, from, P_CONTROL_HARD_RESET_SERVER_V2, sid, NULL);
-	return 0;
-}
-
-static struct session *client_session(struct control *c, uint64_t now_ns)
-{
-	uint8_t sid[SID_LEN];
-
-	if (sl_pending_any(&c->pending))
-		return sl_pending_any(&c->pending);
-	random_sid(sid);
-	return add_pending(c, &c->config.remote, sid, now_ns);
-}
-
-/*
- * To a client. A reset without an ack may be anybody's: the answer echoes its session id and
- * commits us to nothing. Who acknowledges our session id has seen it: that is our server.
- */
-static int client_stranger(struct control *c, const struct control_packet *packet, uint64_t now_ns)
-{
-	bool reset = packet->opcode == P_CONTROL_HARD_RESET_SERVER_V2 && !packet->n_acks;
-	struct session *s;
-
-	if (!reset && !packet->n_acks)
-		return -ENOTCONN;
-	if (reset) { /* also a server that has been started again, and calls us */
-		if (c->echo_second != now_ns / SL_NS_PER_S)
-			c->echoes = 0;
-		c->echo_second = now_ns / SL_NS_PER_S;
-		if (c->echoes++ >= ECHOES_MAX)
-			return -ENOTCONN;
-		s = client_session(c, now_ns);
-		if (!s || s->bound)
-			return -ENOTCONN;
-		send_reset(c, &s->address, P_CONTROL_HARD_RESET_CLIENT_V2, s->sid, packet->sid);
-		return 0;
-	}
-	s = sl_pending_any(&c->pending);
-	if (!s || s->bound || CRYPTO_memcmp(packet->peer_sid, s->sid, SID_LEN))
-		return -ENOTCONN;
-	sl_session_bind(s, packet->sid, now_ns);
-	/* Its reset has number 0 and says nothing else. It may have come before, and an echo has
-	 * acknowledged it then: it will not come again. */
-	sl_reliable_receive(&s->key->reliable, 0, P_CONTROL_HARD_RESET_SERVER_V2, NULL, 0);
-	return input(c, s, packet, now_ns);
 }
 
 int sl_control_input(struct control *c, const struct sl_address *from, const uint8_t *bytes,
@@ -344,18 +229,8 @@ int sl_control_input(struct control *c, const struct sl_address *from, const uin
 		return ret;
 	s = find(c, &packet, from);
 	if (s)
-		return input(c, s, &packet, now_ns);
-	if (!may_come_from(c, from))
-		return -ENOTCONN;
-	if (packet.opcode == same_role) {
-		complain(c, from,
-			 c->config.server ? "both ends are servers: one needs role=client"
-					  : "both ends are clients: one needs role=server",
-			 now_ns);
-		return -ENOTCONN;
-	}
-	return c->config.server ? server_stranger(c, &packet, from, now_ns)
-				: client_stranger(c, &packet, now_ns);
+		return sl_control_give(c, s, &packet, now_ns);
+	return sl_control_stranger(c, from, &packet, now_ns);
 }
 
 /*
@@ -384,11 +259,11 @@ static void look_for_peer(struct control *c, uint64_t now_ns)
 		return;
 	if (c->config.server) {
 		sl_cookie_make(&c->jar, where(c), nobody, now_ns, sid);
-		send_reset(c, where(c), P_CONTROL_HARD_RESET_SERVER_V2, sid, NULL);
+		sl_control_send_reset(c, where(c), P_CONTROL_HARD_RESET_SERVER_V2, sid, NULL);
 		retry(c, now_ns);
 		return;
 	}
-	client_session(c, now_ns);
+	sl_control_call_server(c, now_ns);
 }
 
 static void say_quiet(struct control *c, uint64_t now_ns)
@@ -421,8 +296,8 @@ static void step_live(struct control *c, uint64_t now_ns)
 		c->retire_at = UINT64_MAX;
 	}
 	if (due && s->key->stage == KEY_ACTIVE && !s->spent && sl_session_renegotiate(s, now_ns))
-		complain(c, &s->address, sl_reason(), now_ns);
-	handle(c, s, sl_session_step(s, now_ns), now_ns);
+		sl_control_complain(c, &s->address, sl_reason(), now_ns);
+	sl_control_handle(c, s, sl_session_step(s, now_ns), now_ns);
 }
 
 void sl_control_step(struct control *c, uint64_t now_ns)
@@ -433,8 +308,8 @@ void sl_control_step(struct control *c, uint64_t now_ns)
 	}
 	for (unsigned i = 0; i < PENDING_MAX; i++)
 		if (c->pending.of[i])
-			handle(c, c->pending.of[i], sl_session_step(c->pending.of[i], now_ns),
-			       now_ns);
+			sl_control_handle(c, c->pending.of[i],
+					  sl_session_step(c->pending.of[i], now_ns), now_ns);
 	if (c->live)
 		step_live(c, now_ns);
 	look_for_peer(c, now_ns);

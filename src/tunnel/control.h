@@ -27,8 +27,8 @@
 /**
  * struct control_ops - what the control channel asks of its tunnel
  * @send: a datagram to @to; it may get lost
- * @peer: the peer is at @to from now on, and the data channel has keys for it; NULL: there is
- *        no peer any more
+ * @peer: the peer is at @to from now on, and the data channel opens what it seals; a server seals
+ *        once the client has the key as well. NULL: there is no peer any more
  */
 struct control_ops {
 	void (*send)(void *ctx, const struct sl_address *to, const uint8_t *bytes, size_t len);

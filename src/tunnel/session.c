@@ -76,6 +76,9 @@ static void send_packet(struct session *s, struct key_state *ks, struct control_
 		packet->n_acks =
 			(uint8_t)sl_reliable_take_acks(&ks->reliable, packet->acks, max_acks);
 		memcpy(packet->peer_sid, s->peer_sid, SID_LEN);
+		/* Sent again, it must not look like a call: without an ack it would be one. */
+		if (packet->opcode == P_CONTROL_HARD_RESET_SERVER_V2 && !packet->n_acks)
+			packet->n_acks = 1; /* of the client's reset, number 0 */
 	}
 	len = sl_control_packet_build(packet, bytes, sizeof(bytes));
 	if (len > 0)
