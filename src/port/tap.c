@@ -17,8 +17,9 @@
 #include "port/tap_queue.h"
 #include "port/tun.h"
 
-#define ADDRS_MAX 16
-#define RETRY_NS  SL_NS_PER_S /* how often to look for an interface that went away */
+#define ADDRS_MAX      16
+#define IPV6_MTU_LEAST 1280u	   /* an interface with less has no IPv6 (RFC 8200, 5) */
+#define RETRY_NS       SL_NS_PER_S /* how often to look for an interface that went away */
 
 struct tap {
 	struct sl_port port;
@@ -209,14 +210,16 @@ static int open_layer(const struct sl_port_ops *ops, unsigned layer, const struc
 static int tap_join(struct sl_port *port, const struct sl_port_info *other)
 {
 	struct tap *tap = tap_of(port);
-	int ret;
+	unsigned mtu = sl_max(other->mtu_best, IPV6_MTU_LEAST);
 
-	if (tap->mtu_given || !other->mtu_best || other->mtu_best >= tap->mtu)
+	if (tap->mtu_given || !other->mtu_best || mtu >= tap->mtu)
 		return 0;
-	ret = sl_netif_set(&tap->nif, other->mtu_best, NULL);
-	if (!ret)
-		tap->mtu = tap->wanted.mtu = other->mtu_best;
-	return ret;
+	if (sl_netif_set(&tap->nif, mtu, NULL)) /* one of fd= may not be ours to change */
+		sl_log(tap->log, SL_LOG_INFO, "%s keeps its MTU of %u; %u would be better: %s",
+		       tap->tun.name, tap->mtu, mtu, sl_reason());
+	else
+		tap->mtu = tap->wanted.mtu = mtu;
+	return 0;
 }
 
 /*

@@ -67,17 +67,22 @@ const char *sl_address_format(const struct sl_address *address, char to[ADDRESS_
 	return to;
 }
 
-bool sl_address_same_host(const struct sl_address *a, const struct sl_address *b)
+static bool same_bytes(const struct sl_address *a, const struct sl_address *b, size_t of_ipv6)
 {
 	if (!a->len || !b->len || a->sa.sa_family != b->sa.sa_family)
 		return false;
 	if (a->sa.sa_family == AF_INET)
 		return a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
-	return !memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, sizeof(a->in6.sin6_addr)) &&
+	return !memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, of_ipv6) &&
 	       a->in6.sin6_scope_id == b->in6.sin6_scope_id;
+}
+
+bool sl_address_same_site(const struct sl_address *a, const struct sl_address *b)
+{
+	return same_bytes(a, b, 8);
 }
 
 bool sl_address_equal(const struct sl_address *a, const struct sl_address *b)
 {
-	return sl_address_same_host(a, b) && sl_address_port(a) == sl_address_port(b);
+	return same_bytes(a, b, 16) && sl_address_port(a) == sl_address_port(b);
 }

@@ -32,8 +32,8 @@ const char *sl_address_format(const struct sl_address *address, char to[ADDRESS_
 /** sl_address_equal() - the same host, scope and port? */
 bool sl_address_equal(const struct sl_address *a, const struct sl_address *b);
 
-/** sl_address_same_host() - the same host, whatever the port? */
-bool sl_address_same_host(const struct sl_address *a, const struct sl_address *b);
+/** sl_address_same_site() - the same IPv4 host or IPv6 network of 64 bits, whatever the port? */
+bool sl_address_same_site(const struct sl_address *a, const struct sl_address *b);
 
 static inline in_port_t sl_address_port(const struct sl_address *a)
 {

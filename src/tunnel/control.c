@@ -141,14 +141,16 @@ static void switch_key(struct control *c, uint64_t now_ns)
 	       (s->key->stage < KEY_DONE ? s->old : s->key)->key_id);
 }
 
-static void install(struct control *c, struct session *s, uint64_t now_ns)
+/* Returns false when there is no session any more: one without its newest key is none. */
+static bool install(struct control *c, struct session *s, uint64_t now_ns)
 {
 	int ret = sl_data_key_install(c->config.data, SL_KEY_SECONDARY, &s->fresh);
 
 	OPENSSL_cleanse(&s->fresh, sizeof(s->fresh));
 	c->retire_at = UINT64_MAX; /* the key that was to go has made room */
 	if (ret)
-		sl_control_complain(c, &s->address, sl_reason(), now_ns);
+		sl_control_lost(c, sl_reason(), now_ns);
+	return !ret;
 }
 
 static void handle_failure(struct control *c, struct session *s, uint64_t now_ns)
@@ -180,7 +182,8 @@ void sl_control_handle(struct control *c, struct session *s, int news, uint64_t 
 
 		if (first)
 			promote(c, s);
-		install(c, s, now_ns);
+		if (!install(c, s, now_ns))
+			return;
 		if (first)
 			c->config.ops->peer(c->config.ctx, &s->address);
 	}
@@ -219,8 +222,6 @@ int sl_control_give(struct control *c, struct session *s, const struct control_p
 int sl_control_input(struct control *c, const struct sl_address *from, const uint8_t *bytes,
 		     size_t len, uint64_t now_ns)
 {
-	uint8_t same_role =
-		c->config.server ? P_CONTROL_HARD_RESET_SERVER_V2 : P_CONTROL_HARD_RESET_CLIENT_V2;
 	struct control_packet packet;
 	struct session *s;
 	int ret = sl_control_packet_parse(bytes, len, &packet);
@@ -263,7 +264,8 @@ static void look_for_peer(struct control *c, uint64_t now_ns)
 		retry(c, now_ns);
 		return;
 	}
-	sl_control_call_server(c, now_ns);
+	if (!sl_control_call_server(c, now_ns))
+		retry(c, now_ns);
 }
 
 static void say_quiet(struct control *c, uint64_t now_ns)
@@ -295,8 +297,11 @@ static void step_live(struct control *c, uint64_t now_ns)
 		sl_data_key_delete(c->config.data, SL_KEY_SECONDARY);
 		c->retire_at = UINT64_MAX;
 	}
-	if (due && s->key->stage == KEY_ACTIVE && !s->spent && sl_session_renegotiate(s, now_ns))
+	if (due && s->key->stage == KEY_ACTIVE && !s->spent && now_ns >= c->reneg_at &&
+	    sl_session_renegotiate(s, now_ns)) {
 		sl_control_complain(c, &s->address, sl_reason(), now_ns);
+		c->reneg_at = now_ns + SL_NS_PER_S;
+	}
 	sl_control_handle(c, s, sl_session_step(s, now_ns), now_ns);
 }
 
@@ -332,7 +337,8 @@ uint64_t sl_control_deadline(const struct control *c)
 	deadline = sl_min(deadline, sl_session_deadline(c->live));
 	deadline = sl_min(deadline, sl_min(c->retire_at, c->worn_at));
 	if (c->config.reneg_ns && c->live->key->stage == KEY_ACTIVE && !c->live->spent)
-		deadline = sl_min(deadline, c->live->key->made_at + c->config.reneg_ns);
+		deadline = sl_min(deadline,
+				  sl_max(c->reneg_at, c->live->key->made_at + c->config.reneg_ns));
 	return deadline;
 }
 
@@ -340,25 +346,28 @@ uint64_t sl_control_deadline(const struct control *c)
  * What the data channel has seen.
  */
 
-void sl_control_heard(struct control *c, uint8_t key_id, uint64_t now_ns)
+bool sl_control_heard(struct control *c, uint8_t key_id, uint64_t now_ns)
 {
 	struct key_state *ks = c->live ? c->live->key : NULL;
 
-	if (!ks || ks->stage != KEY_DONE || ks->key_id != key_id)
-		return;
-	ks->stage = KEY_ACTIVE;
-	switch_key(c, now_ns);
+	if (!ks)
+		return false;
+	c->heard_at = now_ns;
+	if (ks->stage == KEY_DONE && ks->key_id == key_id) {
+		ks->stage = KEY_ACTIVE;
+		switch_key(c, now_ns);
+	}
+	if (ks->stage < KEY_DONE)
+		ks = c->live->old;
+	return ks->key_id == key_id;
 }
 
-void sl_control_moved(struct control *c, const struct sl_address *to)
+void sl_control_moved(struct control *c, const struct sl_address *to, uint64_t now_ns)
 {
-	char text[ADDRESS_TEXT];
-
 	if (!c->live)
 		return;
 	c->live->address = *to;
-	sl_log(c->config.log, SL_LOG_WARN, "tunnel: the peer is at %s now",
-	       sl_address_format(to, text));
+	sl_control_complain(c, to, "the peer is here now", now_ns);
 }
 
 bool sl_control_exit(struct control *c, uint64_t now_ns)

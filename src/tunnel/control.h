@@ -84,11 +84,16 @@ void sl_control_step(struct control *control, uint64_t now_ns);
 /** sl_control_deadline() - when sl_control_step() is due, UINT64_MAX for never */
 uint64_t sl_control_deadline(const struct control *control);
 
-/** sl_control_heard() - an authentic data packet of this key has come: the peer has the key */
-void sl_control_heard(struct control *control, uint8_t key_id, uint64_t now_ns);
+/**
+ * sl_control_heard() - an authentic data packet of this key has come: the peer has the key
+ *
+ * Return: true when it is the newest key that the peer can have: an older one's packets may
+ * have been kept back by somebody.
+ */
+bool sl_control_heard(struct control *control, uint8_t key_id, uint64_t now_ns);
 
 /** sl_control_moved() - the live session's peer was heard from another address */
-void sl_control_moved(struct control *control, const struct sl_address *to);
+void sl_control_moved(struct control *control, const struct sl_address *to, uint64_t now_ns);
 
 /** sl_control_lost() - end the live session, if there is one, and look for the peer again */
 void sl_control_lost(struct control *control, const char *why, uint64_t now_ns);

@@ -19,7 +19,9 @@ struct control {
 	uint64_t quiet_at;  /* nobody has answered until then */
 	uint64_t retire_at; /* the replaced key goes */
 	uint64_t worn_at;
-	uint64_t call_at; /* the next call is followed from then on */
+	uint64_t reneg_at;  /* a renegotiation that could not start is tried again */
+	uint64_t called_at; /* a call was followed */
+	uint64_t heard_at;  /* the live session was, over the data channel */
 	uint64_t complain_at;
 	uint64_t echo_second; /* what echoes counts */
 	unsigned echoes;

@@ -193,7 +193,6 @@ static int read_message(struct key_state *ks, const struct control_config *confi
 	if (ret < 0)
 		return ret;
 	use_text(ks, (size_t)ret);
-	sl_log(config->log, SL_LOG_DEBUG, "tunnel: the peer's options: %s", message.options);
 	ret = negotiated->done ? 0 : negotiate(ks, config, &message, negotiated);
 	OPENSSL_cleanse(&message, sizeof(message));
 	return ret ? ret : 1;
@@ -263,9 +262,10 @@ static int step_tls(struct key_state *ks, const struct control_config *config,
 	ret = read_text(ks);
 	if (!ret && ks->stage < KEY_DONE)
 		ret = news = exchange(ks, config, negotiated, fresh);
-	if (ret >= 0 && ks->stage >= KEY_DONE)
-		news |= read_messages(ks, config->log);
-	return ret < 0 ? ret : news;
+	if (ks->stage >= KEY_DONE)
+		news = sl_max(news, 0) | read_messages(ks, config->log);
+	/* What was said before TLS was closed counts. */
+	return ret < 0 && !(news & NEWS_EXIT) ? ret : news;
 }
 
 int sl_key_state_step(struct key_state *ks, const struct control_config *config,

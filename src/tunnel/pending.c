@@ -1,14 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tunnel/pending.h"
 
-static struct session **older(struct session **a, struct session **b)
+/* Has it sent anything of TLS? A cookie is had for nothing, a handshake is not. */
+static bool has_begun(const struct session *s)
 {
-	return !a || (*b)->made_at < (*a)->made_at ? b : a;
+	return s->key->reliable.expected > 1;
+}
+
+/* Which of the two is to make room? The one that has not begun, or else the older one. */
+static struct session **weaker(struct session **a, struct session **b)
+{
+	if (!a)
+		return b;
+	if (has_begun(*a) != has_begun(*b))
+		return has_begun(*a) ? b : a;
+	return (*b)->made_at < (*a)->made_at ? b : a;
 }
 
 static struct session **place_for(struct pending *pending, const struct sl_address *from)
 {
-	struct session **unused = NULL, **oldest = NULL, **of_host = NULL;
+	struct session **unused = NULL, **weakest = NULL, **of_site = NULL;
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < PENDING_MAX; i++) {
@@ -18,15 +29,15 @@ static struct session **place_for(struct pending *pending, const struct sl_addre
 			unused = place;
 			continue;
 		}
-		oldest = older(oldest, place);
-		if (!sl_address_same_host(&(*place)->address, from))
+		weakest = weaker(weakest, place);
+		if (!sl_address_same_site(&(*place)->address, from))
 			continue;
-		of_host = older(of_host, place);
+		of_site = weaker(of_site, place);
 		count++;
 	}
-	if (count >= PENDING_PER_HOST)
-		return of_host;
-	return unused ? unused : oldest;
+	if (count >= PENDING_PER_SITE)
+		return of_site;
+	return unused ? unused : weakest;
 }
 
 void sl_pending_add(struct pending *pending, struct session *s)

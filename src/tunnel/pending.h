@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sessions whose peer is not proven yet. There are a few places; whoever wants more than its
- * share of them, or all, pushes out its own oldest, or the oldest.
+ * Sessions whose peer is not proven yet. There are a few places; a site that wants more than its
+ * share pushes out one of its own, and when all are taken one makes room: the oldest of those
+ * that have not begun with TLS, or else the oldest.
  */
 #ifndef SL_TUNNEL_PENDING_H
 #define SL_TUNNEL_PENDING_H
@@ -9,7 +10,7 @@
 #include "tunnel/session.h"
 
 #define PENDING_MAX	 16
-#define PENDING_PER_HOST 4
+#define PENDING_PER_SITE 4
 
 struct pending {
 	struct session *of[PENDING_MAX];

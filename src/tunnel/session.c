@@ -9,6 +9,7 @@
 
 #define PIGGYBACK_MAX 4 /* acks in a packet that carries something (CONTROL_SEND_ACK_MAX) */
 #define HURRY_NS      (2 * SL_NS_PER_S)
+#define SILENCE_NS    (20 * SL_NS_PER_S) /* longer than a peer waits to send again, four times */
 
 int sl_session_create(const struct control_config *config, struct sl_tls_context *tls,
 		      const struct sl_address *address, const uint8_t sid[SID_LEN], uint64_t now_ns,
@@ -50,6 +51,7 @@ void sl_session_bind(struct session *s, const uint8_t peer_sid[SID_LEN], uint64_
 {
 	memcpy(s->peer_sid, peer_sid, SID_LEN);
 	s->bound = true;
+	s->heard_at = now_ns;
 	s->key->must_by = now_ns + HAND_WINDOW_NS;
 }
 
@@ -85,11 +87,17 @@ static void send_packet(struct session *s, struct key_state *ks, struct control_
 		s->config->ops->send(s->config->ctx, &s->address, bytes, (size_t)len);
 }
 
+static void acknowledge(struct session *s, struct key_state *ks)
+{
+	while (s->bound && ks->reliable.n_acks)
+		send_packet(s, ks, &(struct control_packet){.opcode = P_ACK_V1}, CONTROL_ACKS_MAX);
+}
+
 static void transmit(struct session *s, struct key_state *ks, uint64_t now_ns)
 {
 	const struct reliable_packet *due;
 
-	while (ks && (due = sl_reliable_due(&ks->reliable, now_ns))) {
+	while ((due = sl_reliable_due(&ks->reliable, now_ns))) {
 		struct control_packet packet = {
 			.opcode = due->opcode,
 			.id = due->id,
@@ -99,8 +107,7 @@ static void transmit(struct session *s, struct key_state *ks, uint64_t now_ns)
 
 		send_packet(s, ks, &packet, PIGGYBACK_MAX);
 	}
-	while (ks && s->bound && ks->reliable.n_acks)
-		send_packet(s, ks, &(struct control_packet){.opcode = P_ACK_V1}, CONTROL_ACKS_MAX);
+	acknowledge(s, ks);
 }
 
 /*
@@ -116,6 +123,18 @@ static void hurry_reset(struct session *s, uint64_t now_ns)
 	sl_reliable_hurry(&s->key->reliable, now_ns);
 }
 
+/* A peer that has died in the middle of the first negotiation is not waited for that long. */
+static uint64_t give_up_at(const struct session *s)
+{
+	const struct key_state *ks = s->key;
+
+	if (!s->bound || ks->mute || ks->stage >= KEY_ACTIVE)
+		return UINT64_MAX;
+	if (ks->stage < KEY_DONE && !ks->key_id)
+		return sl_min(ks->must_by, s->heard_at + SILENCE_NS);
+	return ks->must_by;
+}
+
 int sl_session_step(struct session *s, uint64_t now_ns)
 {
 	struct key_state *ks = s->key;
@@ -123,14 +142,16 @@ int sl_session_step(struct session *s, uint64_t now_ns)
 
 	hurry_reset(s, now_ns);
 	news = sl_key_state_step(ks, s->config, &s->negotiated, &s->fresh, now_ns);
-	transmit(s, s->old, now_ns);
+	if (s->old) /* it has nothing to say that the newest does not prove */
+		acknowledge(s, s->old);
 	transmit(s, ks, now_ns);
-	if (news < 0)
+	if (news || now_ns < give_up_at(s))
 		return news;
-	if (s->bound && !ks->mute && ks->stage < KEY_ACTIVE && now_ns >= ks->must_by)
+	if (now_ns >= ks->must_by)
 		return sl_fail(ETIMEDOUT, "the key negotiation did not end in %llu s",
 			       HAND_WINDOW_NS / SL_NS_PER_S);
-	return news;
+	return sl_fail(ETIMEDOUT, "nothing was heard for %llu s while a session was opened",
+		       SILENCE_NS / SL_NS_PER_S);
 }
 
 uint64_t sl_session_deadline(const struct session *s)
@@ -139,9 +160,7 @@ uint64_t sl_session_deadline(const struct session *s)
 
 	if (s->key->stage == KEY_RESET)
 		deadline = sl_min(deadline, s->hurry_at);
-	if (s->bound && !s->key->mute && s->key->stage < KEY_ACTIVE)
-		deadline = sl_min(deadline, s->key->must_by);
-	return deadline;
+	return sl_min(deadline, give_up_at(s));
 }
 
 /*
@@ -193,6 +212,7 @@ int sl_session_input(struct session *s, const struct control_packet *packet, uin
 	ks = find_key(s, packet, now_ns, &news);
 	if (!ks)
 		return -ENOTCONN;
+	s->heard_at = now_ns;
 	sl_reliable_acked(&ks->reliable, packet->acks, packet->n_acks, now_ns);
 	if (packet->opcode != P_ACK_V1)
 		sl_reliable_receive(&ks->reliable, packet->id, packet->opcode, packet->payload,

@@ -23,6 +23,7 @@ struct session {
 	bool spent;
 	uint64_t made_at;
 	uint64_t hurry_at;
+	uint64_t heard_at; /* a packet of this session came */
 	struct key_state *key, *old;
 	struct negotiated negotiated;
 	struct sl_data_key fresh;

@@ -8,8 +8,16 @@
 #include "base/clock.h"
 #include "tunnel/control_private.h"
 
-#define ECHOES_MAX 64		      /* answers a second to resets from the server's address */
-#define CALL_NS	   (15 * SL_NS_PER_S) /* a client with a session follows one call in this time */
+#define ECHOES_MAX 1000 /* answers a second to calls; of more, one in 8 */
+
+/* How often a client with a session follows a call: when it has not heard its server for a
+ * while, and when it has. */
+#define SILENT_NS     (2 * SL_NS_PER_S)
+#define CALL_NS	      (15 * SL_NS_PER_S)
+#define CALL_HEARD_NS (120 * SL_NS_PER_S)
+
+/* A handshake that is silent for this long may be with a server that is gone. */
+#define STALL_NS (5 * SL_NS_PER_S)
 
 static bool may_come_from(const struct control *c, const struct sl_address *from)
 {
@@ -81,6 +89,17 @@ struct session *sl_control_call_server(struct control *c, uint64_t now_ns)
 	return sl_control_add(c, &c->config.remote, sid, now_ns);
 }
 
+/* A flood of forged calls must neither make us one nor keep the true one out: some get through. */
+static bool too_many_calls(struct control *c, uint64_t now_ns)
+{
+	uint8_t dice = 0;
+
+	if (c->echo_second != now_ns / SL_NS_PER_S)
+		c->echoes = 0;
+	c->echo_second = now_ns / SL_NS_PER_S;
+	return c->echoes++ >= ECHOES_MAX && (RAND_bytes(&dice, 1) != 1 || dice % 8);
+}
+
 /*
  * To a client. A reset without an ack may be anybody's: the answer echoes its session id and
  * commits us to nothing.
@@ -89,19 +108,24 @@ static int answer_call(struct control *c, const struct control_packet *packet, u
 {
 	struct session *s;
 
-	if (c->echo_second != now_ns / SL_NS_PER_S)
-		c->echoes = 0;
-	c->echo_second = now_ns / SL_NS_PER_S;
-	if (c->echoes++ >= ECHOES_MAX)
+	if (too_many_calls(c, now_ns))
 		return -ENOTCONN;
 	if (c->live && !sl_pending_any(&c->pending)) {
-		/* Our server has been started again, or somebody says so in its name: then it
-		 * must not cost us a session each time. */
-		if (now_ns < c->call_at)
+		/* Our server has been started again, or has failed to get a new key; or somebody
+		 * says so in its name. */
+		bool silent = now_ns >= c->heard_at + SILENT_NS;
+
+		if (c->called_at && now_ns < c->called_at + (silent ? CALL_NS : CALL_HEARD_NS))
 			return -ENOTCONN;
-		c->call_at = now_ns + CALL_NS;
+		c->called_at = now_ns;
 	}
 	s = sl_control_call_server(c, now_ns);
+	if (s && s->bound && now_ns >= s->heard_at + STALL_NS) {
+		/* It began a session with the server that was there before. */
+		sl_pending_remove(&c->pending, s);
+		sl_session_release(s);
+		s = sl_control_call_server(c, now_ns);
+	}
 	if (!s || s->bound)
 		return -ENOTCONN;
 	sl_control_send_reset(c, &s->address, P_CONTROL_HARD_RESET_CLIENT_V2, s->sid, packet->sid);

@@ -115,8 +115,8 @@ static void keep_parameters(struct tunnel *t, const struct sl_args *args)
 /* Outer headers, sealing, and what layer 2 carries besides the IP packet. */
 static unsigned inner_mtu(const struct tunnel *t, unsigned outer)
 {
-	unsigned around = SL_DATA_OVERHEAD + 8 + (t->layer == 2 ? ETH_LEN : 0) +
-			  (t->remote.sa.sa_family == AF_INET6 ? 40 : 20);
+	unsigned around =
+		SL_DATA_OVERHEAD + 8 + (t->layer == 2 ? ETH_LEN : 0) + (t->ipv6 ? 40 : 20);
 
 	return outer - around;
 }
@@ -188,6 +188,7 @@ static int open_all(struct tunnel *t, const struct sl_args *args)
 	int ret;
 
 	ret = parse_addresses(args, config.server, &local, &t->remote);
+	t->ipv6 = !ret && local.sa.sa_family == AF_INET6;
 	if (!ret)
 		ret = open_control(t, args, &config);
 	if (!ret)
@@ -322,14 +323,19 @@ uint64_t sl_tunnel_deadline(const struct sl_port *port)
  * The MSS clamp.
  */
 
+static bool is_extension(uint8_t kind)
+{
+	return kind == IPPROTO_HOPOPTS || kind == IPPROTO_ROUTING || kind == IPPROTO_DSTOPTS;
+}
+
 bool sl_tunnel_is_syn(const struct tunnel *t, const uint8_t *bytes, size_t len)
 {
-	size_t ip = t->layer == 2 ? ETH_LEN : 0, tcp;
+	size_t ip = 0, tcp;
 
-	if (t->mss_given && !t->mss)
+	if ((t->mss_given && !t->mss) || len < ETH_LEN + 2 * VLAN_LEN)
 		return false;
-	if (t->layer == 2 && len > ETH_LEN && bytes[12] == 0x81 && bytes[13] == 0)
-		ip += 4;
+	if (t->layer == 2)
+		ip = sl_tunnel_l3(bytes);
 	if (len < ip + 40)
 		return false;
 	if (bytes[ip] >> 4 == 4 && bytes[ip + 9] == IPPROTO_TCP)
@@ -337,17 +343,18 @@ bool sl_tunnel_is_syn(const struct tunnel *t, const uint8_t *bytes, size_t len)
 	else if (bytes[ip] >> 4 == 6 && bytes[ip + 6] == IPPROTO_TCP)
 		tcp = ip + 40;
 	else
-		return false;
+		return bytes[ip] >> 4 == 6 && is_extension(bytes[ip + 6]);
 	return tcp + 13 < len && bytes[tcp + 13] & 2;
 }
 
 void sl_tunnel_clamp(const struct tunnel *t, uint8_t *bytes, size_t have, size_t len)
 {
-	unsigned mtu = sl_load_relaxed(&t->mtu), mss = t->mss;
-	size_t ip = t->layer == 2 ? ETH_LEN + (bytes[12] == 0x81 ? 4 : 0) : 0;
+	unsigned ip = t->layer == 2 ? sl_tunnel_l3(bytes) : 0, mss = t->mss;
 
+	/* Tags take room from the packet behind them. */
 	if (!t->mss_given)
-		mss = mtu - (bytes[ip] >> 4 == 4 ? 40 : 60);
+		mss = sl_load_relaxed(&t->mtu) - (ip ? ip - ETH_LEN : 0) -
+		      (bytes[ip] >> 4 == 4 ? 40 : 60);
 	sl_mss_clamp(bytes, have, len, t->layer, (uint16_t)mss, false);
 }
 

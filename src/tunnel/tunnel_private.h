@@ -26,6 +26,7 @@
 #define IOV_MAX_TX  8 /* a sealed packet in more pieces is copied */
 #define ANSWERS_MAX 16
 #define ETH_LEN	    14
+#define VLAN_LEN    4
 #define MEASURE_NS  (10 * SL_NS_PER_S)
 
 struct receiver {
@@ -55,6 +56,7 @@ struct receiver {
 struct sender {
 	unsigned n, next, entries;
 	uint32_t held_at, held;
+	unsigned given; /* entries of the burst that went back */
 	unsigned upto[BURST];
 	struct mmsghdr msgs[BURST];
 	struct iovec iov[BURST][IOV_MAX_TX];
@@ -74,6 +76,7 @@ struct tunnel {
 	int event; /* wakes the receiving thread */
 	unsigned layer;
 	bool floats;
+	bool ipv6; /* outside */
 	bool mss_given;
 	uint16_t mss; /* 0: no clamp */
 	uint64_t ping_ns, ping_restart_ns;
@@ -108,6 +111,19 @@ void sl_tunnel_set_peer(struct tunnel *t, const struct sl_address *peer);
 
 /** sl_tunnel_send_own() - seal and send what is no packet of anybody's: a ping; receiving thread */
 void sl_tunnel_send_own(struct tunnel *t, const uint8_t *bytes, size_t len, uint64_t now_ns);
+
+/** sl_tunnel_l3() - where the IP header of a frame is; two VLAN tags at most, which are at hand */
+static inline unsigned sl_tunnel_l3(const uint8_t *frame)
+{
+	unsigned at = ETH_LEN;
+
+	for (int tags = 0; tags < 2; tags++) {
+		uint16_t type = sl_get_be16(frame + at - 2);
+
+		at += type == 0x8100 || type == 0x88a8 ? VLAN_LEN : 0;
+	}
+	return at;
+}
 
 /** sl_tunnel_is_syn() - a TCP SYN, cheaply? The clamp looks closer. */
 bool sl_tunnel_is_syn(const struct tunnel *t, const uint8_t *bytes, size_t len);

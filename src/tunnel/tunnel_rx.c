@@ -109,7 +109,7 @@ static bool open_data(struct tunnel *t, const struct sl_address *from, uint8_t *
 		      uint64_t now_ns, struct sl_data_opened *opened)
 {
 	struct receiver *rx = &t->rx;
-	bool moved;
+	bool moved, newest;
 	int ret;
 
 	moved = !sl_address_equal(from, &rx->peer);
@@ -126,9 +126,9 @@ static bool open_data(struct tunnel *t, const struct sl_address *from, uint8_t *
 		return false;
 	}
 	rx->heard_at = now_ns;
-	sl_control_heard(t->control, opened->key_id, now_ns);
-	if (moved && opened->newest) {
-		sl_control_moved(t->control, from);
+	newest = sl_control_heard(t->control, opened->key_id, now_ns) && opened->newest;
+	if (moved && newest) {
+		sl_control_moved(t->control, from, now_ns);
 		sl_tunnel_set_peer(t, from);
 	}
 	if (is_own(t, opened, now_ns))

@@ -72,6 +72,9 @@ static bool too_big(struct tunnel *t, const struct sl_ring *ring, struct sl_pack
 	if (len <= mtu + (t->layer == 2 ? ETH_LEN : 0))
 		return false;
 	have = sl_frags_copy(ring, packet, 0, copy, sizeof(copy));
+	/* An IPv6 packet of 1280 bytes has to pass, whatever is below (RFC 8200, 5). */
+	if (copy[t->layer == 2 ? sl_tunnel_l3(copy) : 0] >> 4 == 6)
+		mtu = sl_max(mtu, 1280u);
 	answer_len = sl_too_big(copy, have, len, t->layer, mtu, answer);
 	if (!answer_len)
 		return false;
@@ -153,8 +156,8 @@ static int seal_syn(struct tunnel *t, const struct sl_ring *ring, struct sl_pack
 static int seal(struct tunnel *t, const struct sl_ring *ring, struct sl_packet *packet,
 		uint32_t len, unsigned n)
 {
-	uint8_t first[SL_HEADERS_MAX];
-	size_t have = sl_frags_copy(ring, packet, 0, first, 80);
+	uint8_t first[128];
+	size_t have = sl_frags_copy(ring, packet, 0, first, sizeof(first));
 
 	if (sl_tunnel_is_syn(t, first, have))
 		return seal_syn(t, ring, packet, len, n);
@@ -239,11 +242,16 @@ static bool flush(struct tunnel *t)
 	return true;
 }
 
+/* Entries of the burst that are over: sent, or counted as drops. */
+static unsigned over(const struct sender *tx)
+{
+	return tx->next == tx->n ? tx->entries : tx->next ? tx->upto[tx->next - 1] : 0;
+}
+
 static void release_held(struct sender *tx, struct sl_ring *ring)
 {
-	for (uint32_t i = 0; i < tx->held; i++)
-		sl_ring_done(ring, tx->held_at + i);
-	tx->held = tx->n = tx->next = 0;
+	for (; tx->given < over(tx); tx->given++, tx->held--)
+		sl_ring_done(ring, tx->held_at++);
 }
 
 /* What was sealed and not sent. Returns false while the socket is still full. */
@@ -253,13 +261,12 @@ static bool go_on(struct tunnel *t, struct sl_ring *ring)
 
 	if (!tx->held)
 		return true;
-	if (!flush(t)) {
-		if (!sl_ring_recalled(ring))
-			return false;
+	if (!flush(t) && sl_ring_recalled(ring)) {
 		drop(tx, SL_DROP_RECALLED, tx->n - tx->next);
+		tx->next = tx->n;
 	}
 	release_held(tx, ring);
-	return true;
+	return !tx->held;
 }
 
 int sl_tunnel_tx(struct sl_port *port, unsigned q, struct sl_ring *ring)
@@ -270,7 +277,7 @@ int sl_tunnel_tx(struct sl_port *port, unsigned q, struct sl_ring *ring)
 
 	(void)q;
 	if (!go_on(t, ring))
-		return 0;
+		return (int)(had - tx->held);
 	ready = sl_ring_ready(ring, &at);
 	if (!learn_peer(t)) {
 		drop(tx, SL_DROP_NO_SESSION, ready);
@@ -281,7 +288,8 @@ int sl_tunnel_tx(struct sl_port *port, unsigned q, struct sl_ring *ring)
 	tx->n = tx->next = tx->entries = 0;
 	for (uint32_t i = 0; i < ready; i++)
 		prepare(t, ring, at + i);
-	done = flush(t) ? ready : tx->next ? tx->upto[tx->next - 1] : 0;
+	flush(t);
+	done = tx->given = over(tx);
 	sl_ring_consume(ring, done);
 	if (done < ready) {
 		tx->held_at = at + done;

@@ -39,7 +39,7 @@ cleanup() {
 	trap - EXIT ERR
 	set +e
 	if ((status != 0 && status != 77)); then
-		tail -n 20 "$dir"/*.log 2>/dev/null >&2
+		tail -n 20 "$dir"/*.log >&2 2>/dev/null
 		tail -n 1 "$report" >&2
 	fi
 	for pid in "${pids[@]}"; do

@@ -542,7 +542,7 @@ static void test_moved(void **state)
 	rig_live(&r, 580);
 	SERVER->config.anywhere = true;
 	CLIENT->address = rig_address(0x0a0000c8, 4000);
-	sl_control_moved(SERVER->control, &CLIENT->address);
+	sl_control_moved(SERVER->control, &CLIENT->address, r.now);
 	SERVER->peer = CLIENT->address;
 	rig_source(SERVER, &CLIENT->address)->proven = true; /* by data */
 	rig_want(&r, rig_said(SERVER, "10.0.0.200:4000"));

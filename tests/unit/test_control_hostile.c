@@ -304,7 +304,7 @@ static void test_call_flood_before_bound(void **state)
 	rig_pair(&r, 23);
 	rig_up(CLIENT);
 	flood_client(&r, 3000, 10 * RIG_S);
-	rig_want(&r, CLIENT->sent <= 10 * 80);
+	rig_want(&r, CLIENT->sent <= 10 * 1400);
 	rig_up(SERVER);
 	flood_client(&r, 3000, 5 * RIG_S);
 	rig_run(&r, 5 * RIG_S);

@@ -23,12 +23,14 @@ static struct sl_address address(uint32_t host, uint16_t port)
 	return a;
 }
 
-/* A session without a key is released like another. */
+/* A key without a TLS connection is released like another. */
 static struct session *add(struct pending *p, uint32_t host, uint16_t port, uint64_t made_at)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
 	assert_non_null(s);
+	s->key = calloc(1, sizeof(*s->key));
+	assert_non_null(s->key);
 	s->address = address(host, port);
 	s->made_at = made_at;
 	sl_pending_add(p, s);
@@ -62,7 +64,7 @@ static void test_share(void **state)
 	add(&p, 1, 1, 5);
 	for (uint16_t n = 0; n < 100; n++) {
 		add(&p, 2, n, 10 + n);
-		assert_int_equal(count(&p, 2), n < PENDING_PER_HOST ? n + 1 : PENDING_PER_HOST);
+		assert_int_equal(count(&p, 2), n < PENDING_PER_SITE ? n + 1 : PENDING_PER_SITE);
 		assert_true(holds(&p, 2, 10u + n));
 	}
 	for (uint64_t n = 96; n < 100; n++)
@@ -97,17 +99,35 @@ static void test_full_with_share(void **state)
 	struct pending p = {0};
 
 	(void)state;
-	for (uint32_t n = 0; n < PENDING_MAX - PENDING_PER_HOST; n++)
+	for (uint32_t n = 0; n < PENDING_MAX - PENDING_PER_SITE; n++)
 		add(&p, 100 + n, 1, 1 + n);
-	for (uint32_t n = 0; n < PENDING_PER_HOST; n++)
+	for (uint32_t n = 0; n < PENDING_PER_SITE; n++)
 		add(&p, 7, 1, 500 + n);
 	add(&p, 7, 2, 600);
 	assert_true(holds(&p, 100, 1));
 	assert_false(holds(&p, 7, 500));
-	assert_int_equal(count(&p, 7), PENDING_PER_HOST);
+	assert_int_equal(count(&p, 7), PENDING_PER_SITE);
 	add(&p, 8, 2, 601);
 	assert_false(holds(&p, 100, 1));
-	assert_int_equal(count(&p, 7), PENDING_PER_HOST);
+	assert_int_equal(count(&p, 7), PENDING_PER_SITE);
+	sl_pending_clear(&p);
+}
+
+/* Whoever has only brought a cookie back makes room before one whose TLS is under way. */
+static void test_begun(void **state)
+{
+	struct pending p = {0};
+
+	(void)state;
+	for (uint32_t n = 0; n < PENDING_MAX / 2; n++)
+		add(&p, 100 + n, 1, 1 + n)->key->reliable.expected = 2;
+	for (uint32_t n = 0; n < 100; n++)
+		add(&p, 200 + n, 1, 100 + n)->key->reliable.expected = 1;
+	for (uint32_t n = 0; n < PENDING_MAX / 2; n++)
+		assert_true(holds(&p, 100 + n, 1 + n));
+	for (uint32_t n = 0; n < PENDING_MAX; n++)
+		add(&p, 400 + n, 1, 300 + n)->key->reliable.expected = 2;
+	assert_false(holds(&p, 100, 1)); /* all have begun: the oldest goes */
 	sl_pending_clear(&p);
 }
 
@@ -136,9 +156,8 @@ static void test_remove(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_share),
-		cmocka_unit_test(test_full),
-		cmocka_unit_test(test_full_with_share),
+		cmocka_unit_test(test_share),		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_full_with_share), cmocka_unit_test(test_begun),
 		cmocka_unit_test(test_remove),
 	};
 
