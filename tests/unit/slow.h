@@ -17,7 +17,7 @@
 /* A copy in memory of exactly its size, so that a sanitizer sees one byte too many. */
 static inline uint8_t *exact(const void *bytes, size_t len)
 {
-	uint8_t *copy = malloc(len ? len : 1);
+	uint8_t *copy = calloc(1, len ? len : 1);
 
 	if (!copy)
 		abort();

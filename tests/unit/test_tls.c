@@ -192,7 +192,7 @@ static void join(uint64_t *r, struct end *a, struct end *b)
 
 static void send_some(uint64_t *r, struct end *from, struct end *to, size_t len)
 {
-	uint8_t *sent = malloc(len + 1), *got = malloc(len + 1);
+	uint8_t *sent = calloc(1, len + 1), *got = malloc(len + 1);
 	size_t at = 0;
 	int n;
 
