@@ -57,7 +57,7 @@ for spec in server,4,aes-256-gcm client,4,chacha20-poly1305 server,6,chacha20-po
 	stock_end
 	says a 'lost .*: it says that it goes away'
 	stop
-	holds 'there.drops() == there.drops("no-session", "source") and back.drops() == back.drops("source")'
+	holds 'there.drops() == there.drops("no-session", "source") and back.drops() == back.drops("no-session", "source")'
 	theirs "$(opposite "$role")" --data-ciphers "${cipher^^}" --explicit-exit-notify 1
 	end a "$role" "cipher=$cipher"
 	both_ways
