@@ -174,7 +174,8 @@ static void data_channel(void)
 	struct sl_data *a, *b;
 
 	key.material[0] = 1; /* the halves differ */
-	MUST(sl_data_create(&a) == 0 && sl_data_create(&b) == 0);
+	MUST(sl_data_create(&a) == 0);
+	MUST(sl_data_create(&b) == 0);
 	sl_data_set_peer_id(a, 0x123456);
 	MUST(sl_data_key_install(a, SL_KEY_SECONDARY, &key) == 0);
 	sl_data_key_swap(a);
