@@ -26,12 +26,13 @@ openssl req -x509 -newkey rsa:1024 -nodes -keyout weak/key.pem -out weak/cert.pe
 mkfifo -m 600 fifo/key.pem
 cp id-a/cert.pem fifo
 
-in_ns "$a" "$python" -c '
+# Not in_ns: that would be the pid of a shell.
+ip netns exec "$a" "$python" -c '
 import socket, sys, time
 taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 taken.bind(("192.0.2.1", 7000))
 print("bound", flush=True)
-time.sleep(600)' >"$dir/taken" &
+time.sleep(600)' >"$dir/taken" 2>&1 &
 pids+=($!)
 wait_for 'a socket' grep -q bound "$dir/taken"
 
