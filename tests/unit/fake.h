@@ -489,11 +489,11 @@ static inline void fake_stop(struct sl_port *port)
 
 	if (get(&f->stopped))
 		breach(f, "stop() of a port that is away");
-	set(&f->stopped, 1);
 	f->info.attached = 0;
 	for (unsigned q = 0; q < f->info.queues; q++)
 		fake_let_go(f, &f->queues[q]);
 	__atomic_add_fetch(&f->stops, 1, __ATOMIC_ACQ_REL);
+	set(&f->stopped, 1); /* the last: tests wait for it, and then count the others */
 }
 
 static inline void fake_stats(const struct sl_port *port, unsigned q, struct sl_counters *c)
