@@ -9,7 +9,9 @@ libraries='libpcap-dev libjson-c-dev libnl-3-dev libnl-route-3-dev libssl-dev'
 example='iproute2 iputils-ping iperf3 python3 openvpn tcpdump'
 compilers='g++ clang libclang-rt-14-dev clang-format'
 tests='libcmocka-dev util-linux procps ethtool openssl'
-peers='libdpdk-dev valgrind'
+peers='libdpdk-dev valgrind wireguard-go wireguard-tools'
+# It is for one processor; without it OpenSSL does its work.
+[ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || libraries="$libraries libipsec-mb-dev"
 
 case ${1:-run} in
 run) wanted="$build $libraries $example" ;;

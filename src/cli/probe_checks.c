@@ -23,7 +23,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <sluice/reason.h>
+
 #include "cli/probe.h"
+#include "tunnel/aead.h"
 
 /*
  * Memory.
@@ -337,6 +340,48 @@ static void check_cpu(struct sl_probe_answer *answer)
 			    "no flag %s in /proc/cpuinfo", answer->check->word);
 }
 
+/*
+ * Encryption.
+ */
+
+static const char *used_for(enum sl_cipher cipher, const uint8_t key[AEAD_KEY_LEN])
+{
+	const char *name = "nothing";
+	struct sl_aead *aead;
+
+	if (!sl_aead_create(NULL, cipher, key, true, &aead)) {
+		name = sl_aead_name(aead);
+		sl_aead_release(aead);
+	}
+	return name;
+}
+
+/* Is the first of the back ends that there could be in use? */
+static void check_aead(struct sl_probe_answer *answer)
+{
+	static const uint8_t key[AEAD_KEY_LEN];
+	const char *gcm = used_for(SL_CIPHER_AES_256_GCM, key);
+	const char *chacha = used_for(SL_CIPHER_CHACHA20_POLY1305, key);
+	const struct sl_aead_ops *first = sl_aead_at(0);
+	struct sl_aead *aead;
+
+	if (first == &sl_aead_openssl) {
+		sl_probe_no(answer, "on x86-64: apt install libipsec-mb-dev, build sluice again",
+			    "AES-256-GCM by %s, CHACHA20-POLY1305 by %s: "
+			    "this sluice was built without libipsec-mb",
+			    gcm, chacha);
+	} else if (sl_aead_create(first, SL_CIPHER_AES_256_GCM, key, true, &aead)) {
+		sl_probe_no(answer,
+			    "another processor, with AES-NI and PCLMULQDQ; "
+			    "in QEMU: -cpu host or max",
+			    "AES-256-GCM by %s, CHACHA20-POLY1305 by %s: %s", gcm, chacha,
+			    sl_reason());
+	} else {
+		sl_aead_release(aead);
+		sl_probe_yes(answer, "AES-256-GCM by %s, CHACHA20-POLY1305 by %s", gcm, chacha);
+	}
+}
+
 /* clang-format off */
 const struct sl_probe_check sl_probe_machine[] = {
 	{"Memory", "huge-pages", check_huge_pages, 0, NULL},
@@ -358,6 +403,7 @@ const struct sl_probe_check sl_probe_machine[] = {
 	{"Processor", "vaes", check_cpu, 0, "vaes"},
 	{"Processor", "pclmul", check_cpu, 0, "pclmulqdq"},
 	{"Processor", "vpclmul", check_cpu, 0, "vpclmulqdq"},
+	{"Encryption", "aead", check_aead, 0, NULL},
 	{NULL, NULL, NULL, 0, NULL},
 };
 /* clang-format on */

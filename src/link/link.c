@@ -12,7 +12,7 @@
 #include "base/reason.h"
 #include "link/link_private.h"
 
-#define RING_FRAGS 1024
+#define RING_FRAGS 4096
 
 /*
  * Do the two ports fit?

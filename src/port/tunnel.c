@@ -25,6 +25,7 @@ const struct sl_port_ops sl_port_tunnel = {
 	.params = sl_tunnel_params,
 	.open = tunnel_open,
 	.info = sl_tunnel_info,
+	.join = sl_tunnel_join,
 	.rx = sl_tunnel_rx,
 	.tx = sl_tunnel_tx,
 	.fd = sl_tunnel_fd,

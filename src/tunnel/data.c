@@ -75,6 +75,11 @@ void sl_data_release(struct sl_data *data)
 	free(data);
 }
 
+void sl_data_set_aead(struct sl_data *data, const struct sl_aead_ops *ops)
+{
+	data->aead = ops;
+}
+
 void sl_data_set_peer_id(struct sl_data *data, uint32_t peer_id)
 {
 	pthread_mutex_lock(&data->seal_lock);
@@ -97,7 +102,8 @@ static int key_check(const struct sl_data_key *key)
 	return 0;
 }
 
-static int key_create(const struct sl_data_key *from, struct data_key **out)
+static int key_create(const struct sl_aead_ops *ops, const struct sl_data_key *from,
+		      struct data_key **out)
 {
 	const uint8_t *ours = from->material + from->direction * HALF;
 	const uint8_t *theirs = from->material + !from->direction * HALF;
@@ -109,11 +115,11 @@ static int key_create(const struct sl_data_key *from, struct data_key **out)
 	key->key_id = from->key_id;
 	memcpy(key->seal.iv, ours + HMAC, DATA_IV_LEN);
 	memcpy(key->open.iv, theirs + HMAC, DATA_IV_LEN);
-	err = sl_aead_create(from->cipher, ours, true, &key->seal.aead);
+	err = sl_aead_create(ops, from->cipher, ours, true, &key->seal.aead);
 	if (!err)
-		err = sl_aead_create(from->cipher, theirs, false, &key->open.aead);
+		err = sl_aead_create(ops, from->cipher, theirs, false, &key->open.aead);
 	if (!err)
-		err = sl_aead_create(from->cipher, ours, false, &key->open.mirror);
+		err = sl_aead_create(ops, from->cipher, ours, false, &key->open.mirror);
 	if (err) {
 		key_release(key);
 		return err;
@@ -130,7 +136,7 @@ int sl_data_key_install(struct sl_data *data, enum sl_key_slot slot, const struc
 	int err = key_check(key);
 
 	if (!err)
-		err = key_create(key, &made);
+		err = key_create(data->aead, key, &made);
 	if (err)
 		return err;
 	lock_both(data);

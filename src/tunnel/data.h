@@ -74,14 +74,20 @@ struct data_key {
 
 /**
  * struct sl_data - a channel
+ * @aead:    of the keys to come; NULL: the best
  * @keys:    by enum sl_key_slot; written under both locks, read under either
  * @peer_id: under seal_lock
  */
 struct sl_data {
+	const struct sl_aead_ops *aead;
 	struct data_key *keys[2];
 	_Alignas(SL_LINE) pthread_mutex_t seal_lock;
 	uint32_t peer_id;
 	_Alignas(SL_LINE) pthread_mutex_t open_lock;
 };
+
+/** sl_data_set_aead() - the back end of the keys to come, NULL for the best; before any other
+ * thread knows the channel */
+void sl_data_set_aead(struct sl_data *data, const struct sl_aead_ops *ops);
 
 #endif

@@ -95,7 +95,7 @@ static int open_buffers(struct tunnel *t)
 	if (ret)
 		return ret;
 	t->rx.base = sl_arena_region(t->rx.arena)->base;
-	t->tx.scratch = malloc((size_t)BURST * FRAME_MAX);
+	t->tx.scratch = malloc(SCRATCH_BYTES);
 	t->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (!t->tx.scratch)
 		return sl_fail(ENOMEM, "no memory for a tunnel");
@@ -197,6 +197,7 @@ static int open_all(struct tunnel *t, const struct sl_args *args)
 		ret = open_buffers(t);
 	if (ret)
 		return ret;
+	sl_yard_open(&t->tx.yard, t->udp.fd);
 	measure_path(t, &t->remote);
 	return 0;
 }
@@ -249,7 +250,8 @@ void sl_tunnel_stop(struct sl_port *port)
 	bye[CONTROL_STRING_LEN] = OCC_EXIT;
 	if (!sl_control_exit(t->control, now_ns))
 		sl_tunnel_send_own(t, bye, sizeof(bye), now_ns);
-	t->tx.held = t->tx.n = t->tx.next = 0;
+	sl_yard_clear(&t->tx.yard);
+	t->tx.cutting = false;
 }
 
 /*
@@ -367,15 +369,28 @@ void sl_tunnel_info(const struct sl_port *port, struct sl_port_info *info)
 {
 	const struct tunnel *t = tunnel_of(port);
 
+	const uint32_t merged = SL_CAN_CSUM | SL_CAN_TSO4 | SL_CAN_TSO6 | SL_CAN_USO;
+
 	*info = (struct sl_port_info){
 		.layer = t->layer,
 		.queues = 1,
 		.mtu_best = sl_load_relaxed(&t->mtu),
 		.dirs = SL_PORT_RX | SL_PORT_TX,
 		.attached = 1,
+		.emits = t->merges ? merged : 0,
+		.accepts = SL_CAN_CSUM | SL_CAN_TSO4 | SL_CAN_TSO6 | SL_CAN_USO | SL_CAN_ECN,
 		.regions = sl_arena_region(t->rx.arena),
 		.n_regions = 1,
 	};
+}
+
+/* Received packets are put together only for somebody who takes them so. */
+int sl_tunnel_join(struct sl_port *port, const struct sl_port_info *other)
+{
+	const uint32_t merged = SL_CAN_CSUM | SL_CAN_TSO4 | SL_CAN_TSO6 | SL_CAN_USO;
+
+	tunnel_of(port)->merges = (other->accepts & merged) == merged;
+	return 0;
 }
 
 void sl_tunnel_stats(const struct sl_port *port, unsigned q, struct sl_counters *c)

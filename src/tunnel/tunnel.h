@@ -20,6 +20,7 @@ int sl_tunnel_open(const struct sl_args *args, const struct sl_log *log,
 
 /* The port's operations: see <sluice/port.h>. stop() also says goodbye to the peer. */
 void sl_tunnel_info(const struct sl_port *port, struct sl_port_info *info);
+int sl_tunnel_join(struct sl_port *port, const struct sl_port_info *other);
 int sl_tunnel_rx(struct sl_port *port, unsigned q, struct sl_ring *ring);
 int sl_tunnel_tx(struct sl_port *port, unsigned q, struct sl_ring *ring);
 int sl_tunnel_fd(struct sl_port *port, unsigned q);

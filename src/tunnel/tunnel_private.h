@@ -13,60 +13,80 @@
 
 #include "base/barrier.h"
 #include "base/bytes.h"
+#include "packet/coalesce.h"
+#include "packet/cut.h"
 #include "packet/too_big.h"
 #include "tunnel/control.h"
+#include "tunnel/train.h"
 #include "tunnel/tunnel.h"
 #include "tunnel/udp.h"
 
-#define BURST	    32	/* datagrams a call */
-#define BUFFERS	    288 /* a link ring's 256, and a burst for what never enters it */
-#define HEADROOM    128
-#define TAILROOM    64
-#define FRAME_MAX   65536
-#define IOV_MAX_TX  8 /* a sealed packet in more pieces is copied */
-#define ANSWERS_MAX 16
-#define ETH_LEN	    14
-#define VLAN_LEN    4
-#define MEASURE_NS  (10 * SL_NS_PER_S)
+#define BURST	      32  /* datagrams a call */
+#define BUFFERS	      288 /* a link ring's 256, and a burst for what never enters it */
+#define HEADROOM      128
+#define TAILROOM      64
+#define FRAME_MAX     65536
+#define SCRATCH_BYTES (512u << 10) /* half of a cache of the second level */
+#define ANSWERS_MAX   16
+#define ETH_LEN	      14
+#define MERGES_MAX    4 /* flows that are put together at a time */
+#define VLAN_LEN      4
+#define MEASURE_NS    (10 * SL_NS_PER_S)
 
+/**
+ * struct receiver - what is being received
+ * @spent:   list of buffers that wait for an entry to come back with, see free_list()
+ * @entries: of the ring, that may still be filled in this burst; @frags: fragments likewise
+ * @at:      the first entry of this burst, @posted of them are filled
+ * @msg:     the message that is looked at, @offset bytes of it are done; @size: of its datagrams
+ * @lent:    something of its buffer is posted, or will be
+ */
 struct receiver {
 	struct sl_arena *arena;
 	uint8_t *base;
 	uint32_t n_free;
 	uint16_t free[BUFFERS]; /* the last given back on top: it is still in the cache */
-	uint32_t overflows;	/* SO_RXQ_OVFL as last seen */
-	bool starved;		/* the ring had no room when last looked at */
+	uint32_t following[BUFFERS];
+	uint32_t spent;
+	uint32_t overflows; /* SO_RXQ_OVFL as last seen */
+	bool starved;	    /* the ring had no room when last looked at */
 	uint64_t heard_at;
 	struct sl_address peer; /* none: no session */
+
+	uint32_t entries, frags;
+	uint32_t at, posted;
+	unsigned n_merges;
+	struct sl_coalesce merges[MERGES_MAX];
+
+	unsigned n_msgs, msg;
+	uint32_t offset, size;
+	bool lent;
+	uint16_t buffers[BURST];
 	struct mmsghdr msgs[BURST];
 	struct iovec iov[BURST];
 	struct sl_address from[BURST];
-	uint8_t control[BURST][CMSG_SPACE(sizeof(uint32_t))];
+	uint8_t control[BURST][CMSG_SPACE(sizeof(uint32_t)) + CMSG_SPACE(sizeof(int))]
+		__attribute__((aligned(8)));
 	struct sl_count count;
 };
 
 /**
  * struct sender - what is being sent
- * @upto:    entries of the ring, from the burst's first, that are over once a message is
- * @n:       messages sealed
- * @next:    the first that is not sent
- * @entries: entries of the burst
- * @held_at: where they are, when the socket did not take all; @held of them are in flight
+ * @at:        the first entry of the ring that is in flight
+ * @sealed_at: the first that is not sealed, or not whole when @cutting
  */
 struct sender {
-	unsigned n, next, entries;
-	uint32_t held_at, held;
-	unsigned given; /* entries of the burst that went back */
-	unsigned upto[BURST];
-	struct mmsghdr msgs[BURST];
-	struct iovec iov[BURST][IOV_MAX_TX];
-	uint8_t heads[BURST][SL_DATA_OVERHEAD];
-	uint8_t *scratch; /* BURST frames, for what may not be sealed where it is */
-	struct sl_address peer;
+	uint32_t at, sealed_at;
+	bool cutting;
+	struct sl_cut cut;
+	uint8_t *scratch; /* SCRATCH_BYTES, of which @used hold sealed packets */
+	size_t used;
 	uint32_t peer_changes; /* tunnel.peer_changes as last seen */
 	uint64_t answers_second;
 	unsigned answers;
+	uint8_t heads[SEGMENTS_MAX][SL_DATA_OVERHEAD];
 	struct sl_count count;
+	struct yard yard;
 };
 
 struct tunnel {
@@ -78,6 +98,7 @@ struct tunnel {
 	bool floats;
 	bool ipv6; /* outside */
 	bool mss_given;
+	bool merges;  /* the other side takes super-packets */
 	uint16_t mss; /* 0: no clamp */
 	uint64_t ping_ns, ping_restart_ns;
 	uint64_t measure_at; /* the path's MTU may have changed */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* To the socket: seal where the packet lies when that is allowed, else on the way elsewhere. */
+/*
+ * To the socket. A packet that may be written is sealed where it lies; a super-packet is cut,
+ * checksummed and sealed in one go into the scratch, where its segments are a train.
+ */
 #include <errno.h>
 
 #include <sluice/consumer.h>
@@ -8,6 +11,8 @@
 #include "base/clock.h"
 #include "base/count.h"
 #include "base/fd.h"
+#include "base/log.h"
+#include "packet/csum.h"
 #include "packet/frags.h"
 #include "packet/headers.h"
 #include "tunnel/tunnel_private.h"
@@ -24,13 +29,15 @@ static bool learn_peer(struct tunnel *t)
 {
 	struct sender *tx = &t->tx;
 
+	tx->yard.largest =
+		sl_load_relaxed(&t->mtu) + (t->layer == 2 ? ETH_LEN : 0) + SL_DATA_OVERHEAD;
 	if (sl_load_acquire(&t->peer_changes) != tx->peer_changes) {
 		pthread_mutex_lock(&t->lock);
-		tx->peer = t->peer;
+		tx->yard.to = t->peer;
 		tx->peer_changes = sl_load_relaxed(&t->peer_changes);
 		pthread_mutex_unlock(&t->lock);
 	}
-	return tx->peer.len;
+	return tx->yard.to.len;
 }
 
 /*
@@ -61,15 +68,15 @@ static void queue_answer(struct tunnel *t, const uint8_t *answer, size_t len)
 	sl_event_signal(t->event);
 }
 
-/* Returns true when the packet must not go. */
+/* Is it, or each of its segments, larger than what passes, and must not be fragmented? */
 static bool too_big(struct tunnel *t, const struct sl_ring *ring, struct sl_packet *packet,
-		    uint32_t len)
+		    uint32_t len, uint32_t largest)
 {
 	unsigned mtu = sl_load_relaxed(&t->mtu);
 	uint8_t copy[TOO_BIG_MAX], answer[TOO_BIG_MAX];
 	size_t have, answer_len;
 
-	if (len <= mtu + (t->layer == 2 ? ETH_LEN : 0))
+	if (largest <= mtu + (t->layer == 2 ? ETH_LEN : 0))
 		return false;
 	have = sl_frags_copy(ring, packet, 0, copy, sizeof(copy));
 	/* An IPv6 packet of 1280 bytes has to pass, whatever is below (RFC 8200, 5). */
@@ -86,16 +93,42 @@ static bool too_big(struct tunnel *t, const struct sl_ring *ring, struct sl_pack
 }
 
 /*
- * Sealing one packet into message n of the burst. Returns 0, or the negative errno of
- * sl_data_seal().
+ * Sealing. What cannot be sealed is counted, and nothing is added to the yard.
  */
 
-static int seal_in_place(struct tunnel *t, const struct sl_ring *ring, struct sl_packet *packet,
-			 unsigned n)
+static void sealed(struct sender *tx, int len, unsigned iovs)
 {
-	struct iovec *iov = t->tx.iov[n];
-	struct sl_piece pieces[IOV_MAX_TX];
-	uint8_t *head = t->tx.heads[n];
+	if (len >= 0)
+		sl_yard_add(&tx->yard, iovs, (uint32_t)len);
+	else
+		drop(tx, len == -EMSGSIZE ? SL_DROP_TOO_LARGE : SL_DROP_NO_SESSION, 1);
+}
+
+static uint8_t *scratch_at(const struct sender *tx)
+{
+	return tx->scratch + tx->used;
+}
+
+/* Into the scratch, wherever the pieces come from; they have their out filled in. */
+static void seal_scratch(struct tunnel *t, const struct sl_piece *pieces, unsigned n)
+{
+	struct sender *tx = &t->tx;
+	uint8_t *head = scratch_at(tx);
+	int len = sl_data_seal(t->data, head, pieces, n);
+
+	if (len >= 0) {
+		*sl_yard_iov(&tx->yard) = (struct iovec){head, (size_t)len};
+		tx->used += (size_t)len;
+	}
+	sealed(tx, len, 1);
+}
+
+static void seal_in_place(struct tunnel *t, const struct sl_ring *ring, struct sl_packet *packet)
+{
+	struct sender *tx = &t->tx;
+	struct iovec *iov = sl_yard_iov(&tx->yard);
+	struct sl_piece pieces[SEGMENT_IOVS_MAX];
+	uint8_t *head = tx->heads[tx->yard.n_segments];
 	unsigned count = packet->more + 1u, first = 1;
 
 	if (packet->headroom >= SL_DATA_OVERHEAD) {
@@ -108,24 +141,13 @@ static int seal_in_place(struct tunnel *t, const struct sl_ring *ring, struct sl
 		pieces[i] = (struct sl_piece){frag->addr, frag->addr, frag->len};
 		iov[first + i] = (struct iovec){frag->addr, frag->len};
 	}
-	if (first)
-		iov[0] = (struct iovec){head, SL_DATA_OVERHEAD};
-	else
-		iov[0] = (struct iovec){head, packet->frag.len + SL_DATA_OVERHEAD};
-	t->tx.msgs[n].msg_hdr.msg_iovlen = first + count;
-	return sl_data_seal(t->data, head, pieces, count);
+	iov[0] = (struct iovec){head, SL_DATA_OVERHEAD + (first ? 0 : packet->frag.len)};
+	sealed(tx, sl_data_seal(t->data, head, pieces, count), first + count);
 }
 
-static void use_scratch(struct sender *tx, unsigned n, uint32_t len)
+static void seal_elsewhere(struct tunnel *t, const struct sl_ring *ring, struct sl_packet *packet)
 {
-	tx->iov[n][0] = (struct iovec){tx->scratch + n * (size_t)FRAME_MAX, len + SL_DATA_OVERHEAD};
-	tx->msgs[n].msg_hdr.msg_iovlen = 1;
-}
-
-static int seal_elsewhere(struct tunnel *t, const struct sl_ring *ring, struct sl_packet *packet,
-			  uint32_t len, unsigned n)
-{
-	uint8_t *head = t->tx.scratch + n * (size_t)FRAME_MAX, *out = head + SL_DATA_OVERHEAD;
+	uint8_t *out = scratch_at(&t->tx) + SL_DATA_OVERHEAD;
 	struct sl_piece pieces[SL_PACKET_FRAGS_MAX];
 
 	for (unsigned i = 0; i <= packet->more; i++) {
@@ -134,167 +156,232 @@ static int seal_elsewhere(struct tunnel *t, const struct sl_ring *ring, struct s
 		pieces[i] = (struct sl_piece){frag->addr, out, frag->len};
 		out += frag->len;
 	}
-	use_scratch(&t->tx, n, len);
 	sl_count_add(&t->tx.count.copied, 1);
-	return sl_data_seal(t->data, head, pieces, packet->more + 1u);
+	seal_scratch(t, pieces, packet->more + 1u);
 }
 
-/* A SYN may have to be changed: in a copy, unless it lies in one piece that may be written. */
-static int seal_syn(struct tunnel *t, const struct sl_ring *ring, struct sl_packet *packet,
-		    uint32_t len, unsigned n)
+/* virtio 1.2, 5.1.6.2: the field holds the sum of the pseudo header. False when it lies. */
+static bool complete_csum(uint8_t *bytes, uint32_t len, const struct sl_offload *offload)
 {
-	uint8_t *head = t->tx.scratch + n * (size_t)FRAME_MAX, *bytes = head + SL_DATA_OVERHEAD;
+	uint32_t start = offload->csum_start, field = start + offload->csum_offset;
+	uint16_t sum;
+
+	if (field + 2 > len)
+		return false;
+	sum = (uint16_t)~sl_csum_fold(sl_csum_add(0, bytes + start, len - start));
+	sum = sum ? sum : 0xffff; /* 0 would say "no checksum" (RFC 768); the same number */
+	memcpy(bytes + field, &sum, sizeof(sum));
+	return true;
+}
+
+/* What has to be changed before it is sealed: where it lies when it may be, else in a copy. */
+static void seal_changed(struct tunnel *t, const struct sl_ring *ring, struct sl_packet *packet,
+			 uint32_t len, const struct sl_offload *csum, bool syn)
+{
+	uint8_t *bytes = scratch_at(&t->tx) + SL_DATA_OVERHEAD;
+	bool here = packet->flags & SL_PACKET_WRITABLE && !packet->more;
 	struct sl_piece piece = {bytes, bytes, len};
 
-	sl_frags_copy(ring, packet, 0, bytes, len);
-	sl_tunnel_clamp(t, bytes, len, len);
-	use_scratch(&t->tx, n, len);
-	sl_count_add(&t->tx.count.copied, 1);
-	return sl_data_seal(t->data, head, &piece, 1);
+	if (here) {
+		bytes = packet->frag.addr;
+	} else {
+		sl_frags_copy(ring, packet, 0, bytes, len);
+		sl_count_add(&t->tx.count.copied, 1);
+	}
+	if (csum && !complete_csum(bytes, len, csum)) {
+		drop(&t->tx, SL_DROP_MALFORMED, 1);
+		return;
+	}
+	if (syn)
+		sl_tunnel_clamp(t, bytes, len, len);
+	if (here)
+		seal_in_place(t, ring, packet);
+	else
+		seal_scratch(t, &piece, 1);
 }
 
-static int seal(struct tunnel *t, const struct sl_ring *ring, struct sl_packet *packet,
-		uint32_t len, unsigned n)
+/* A packet that is one. */
+static void seal_plain(struct tunnel *t, struct sl_ring *ring, uint32_t at)
 {
+	struct sl_packet *packet = sl_ring_packet(ring, at);
+	uint32_t len = sl_ring_packet_len(ring, packet);
+	const struct sl_offload *csum = NULL;
 	uint8_t first[128];
-	size_t have = sl_frags_copy(ring, packet, 0, first, sizeof(first));
+	bool syn;
 
-	if (sl_tunnel_is_syn(t, first, have))
-		return seal_syn(t, ring, packet, len, n);
-	if (packet->flags & SL_PACKET_WRITABLE && packet->more + 2 <= IOV_MAX_TX)
-		return seal_in_place(t, ring, packet, n);
-	return seal_elsewhere(t, ring, packet, len, n);
+	if (len > FRAME_MAX - SL_DATA_OVERHEAD || too_big(t, ring, packet, len, len)) {
+		drop(&t->tx, SL_DROP_TOO_LARGE, 1);
+		return;
+	}
+	if (packet->flags & SL_PACKET_OFFLOAD &&
+	    sl_ring_offload(ring, at)->flags & SL_OFFLOAD_NEEDS_CSUM)
+		csum = sl_ring_offload(ring, at);
+	syn = sl_tunnel_is_syn(t, first, sl_frags_copy(ring, packet, 0, first, sizeof(first)));
+	if (csum || syn)
+		seal_changed(t, ring, packet, len, csum, syn);
+	else if (packet->flags & SL_PACKET_WRITABLE && packet->more + 2 <= SEGMENT_IOVS_MAX)
+		seal_in_place(t, ring, packet);
+	else
+		seal_elsewhere(t, ring, packet);
 }
 
-/* Seal an entry into the next message, or count it as a drop. */
-static void prepare(struct tunnel *t, const struct sl_ring *ring, uint32_t at)
+/*
+ * Super-packets.
+ */
+
+static bool start_cutting(struct tunnel *t, struct sl_ring *ring, uint32_t at)
 {
 	struct sl_packet *packet = sl_ring_packet(ring, at);
 	uint32_t len = sl_ring_packet_len(ring, packet);
 	struct sender *tx = &t->tx;
-	unsigned n = tx->n;
-	int ret;
+	uint8_t copy[SL_HEADERS_MAX];
+	size_t copied = sl_frags_copy(ring, packet, 0, copy, sizeof(copy));
+	int ret = sl_cut_start(&tx->cut, copy, copied, len, t->layer, sl_ring_offload(ring, at));
 
-	tx->entries++;
-	if (len > FRAME_MAX - SL_DATA_OVERHEAD || too_big(t, ring, packet, len)) {
+	if (ret) {
+		drop(tx, ret == -EOPNOTSUPP ? SL_DROP_UNSUPPORTED : SL_DROP_MALFORMED, 1);
+		return false;
+	}
+	if (too_big(t, ring, packet, len, (uint32_t)tx->cut.headers_len + tx->cut.gso_size)) {
 		drop(tx, SL_DROP_TOO_LARGE, 1);
-		return;
+		return false;
 	}
-	tx->msgs[n].msg_hdr.msg_name = &tx->peer.sa;
-	tx->msgs[n].msg_hdr.msg_namelen = tx->peer.len;
-	tx->msgs[n].msg_hdr.msg_iov = tx->iov[n];
-	ret = seal(t, ring, packet, len, n);
-	if (ret < 0) {
-		drop(tx, ret == -EMSGSIZE ? SL_DROP_TOO_LARGE : SL_DROP_NO_SESSION, 1);
-		return;
-	}
-	tx->upto[n] = tx->entries;
-	tx->n++;
-}
-
-/*
- * Sending.
- */
-
-static enum sl_drop reason_of(int err)
-{
-	switch (err) {
-	case EMSGSIZE:
-		return SL_DROP_TOO_LARGE;
-	case ENOBUFS:
-	case ENOMEM:
-		return SL_DROP_NO_BUFFER;
-	default:
-		return SL_DROP_SEND_FAILED;
-	}
-}
-
-static void count_sent(struct tunnel *t, unsigned n)
-{
-	struct sender *tx = &t->tx;
-	uint64_t bytes = 0;
-
-	for (unsigned i = tx->next; i < tx->next + n; i++)
-		bytes += tx->msgs[i].msg_len - SL_DATA_OVERHEAD;
-	sl_count_add(&tx->count.packets, n);
-	sl_count_add(&tx->count.bytes, bytes);
-	sl_store_relaxed(&t->sent_at, sl_now_ns());
-}
-
-/* Send what is sealed; false when the socket is full and some is left. */
-static bool flush(struct tunnel *t)
-{
-	struct sender *tx = &t->tx;
-
-	while (tx->next < tx->n) {
-		int sent = sendmmsg(t->udp.fd, tx->msgs + tx->next, tx->n - tx->next, MSG_DONTWAIT);
-
-		if (sent > 0) {
-			count_sent(t, (unsigned)sent);
-			tx->next += (unsigned)sent;
-		} else if (errno == EAGAIN) {
-			return false;
-		} else if (errno != EINTR) {
-			drop(tx, reason_of(errno), 1);
-			tx->next++;
-		}
-	}
+	sl_count_add(&tx->count.cut, 1);
+	sl_count_add(&tx->count.copied, 1);
 	return true;
 }
 
-/* Entries of the burst that are over: sent, or counted as drops. */
-static unsigned over(const struct sender *tx)
+/* The next segment: copied to the scratch, summed and sealed there while it is in the nearest
+ * cache. (Sealing it on its way saves a copy and costs the cipher a second piece, which is more.)
+ * Returns false when it was the last. */
+static bool seal_segment(struct tunnel *t, const struct sl_ring *ring, struct sl_packet *packet)
 {
-	return tx->next == tx->n ? tx->entries : tx->next ? tx->upto[tx->next - 1] : 0;
+	struct sl_cut *cut = &t->tx.cut;
+	uint8_t *out = scratch_at(&t->tx) + SL_DATA_OVERHEAD, *payload = out + cut->headers_len;
+	struct sl_segment segment;
+	struct sl_piece piece;
+
+	if (!sl_cut_next(cut, out, &segment))
+		return false;
+	sl_frags_copy(ring, packet, segment.at, payload, segment.len);
+	sl_cut_csum(cut, out, sl_csum_add(0, payload, segment.len));
+	piece = (struct sl_piece){out, out, cut->headers_len + segment.len};
+	seal_scratch(t, &piece, 1);
+	return cut->at < cut->end;
 }
 
-static void release_held(struct sender *tx, struct sl_ring *ring)
+/*
+ * A burst. Entries are taken when they are begun and given back when all that came of them
+ * is sent or counted.
+ */
+
+static bool room(const struct sender *tx)
 {
-	for (; tx->given < over(tx); tx->given++, tx->held--)
-		sl_ring_done(ring, tx->held_at++);
+	return sl_yard_room(&tx->yard) && tx->used + FRAME_MAX <= SCRATCH_BYTES;
 }
 
-/* What was sealed and not sent. Returns false while the socket is still full. */
-static bool go_on(struct tunnel *t, struct sl_ring *ring)
+static void end_entry(struct sender *tx)
 {
+	tx->cutting = false;
+	tx->sealed_at++;
+	sl_yard_mark(&tx->yard, tx->sealed_at);
+}
+
+static void begin_entry(struct tunnel *t, struct sl_ring *ring, uint32_t at)
+{
+	const struct sl_packet *packet = sl_ring_packet(ring, at);
 	struct sender *tx = &t->tx;
 
-	if (!tx->held)
-		return true;
-	if (!flush(t) && sl_ring_recalled(ring)) {
-		drop(tx, SL_DROP_RECALLED, tx->n - tx->next);
-		tx->next = tx->n;
+	sl_ring_take(ring, 1);
+	if (packet->flags & SL_PACKET_OFFLOAD && sl_ring_offload(ring, at)->gso_type)
+		tx->cutting = start_cutting(t, ring, at);
+	else
+		seal_plain(t, ring, at);
+	if (!tx->cutting)
+		end_entry(tx);
+}
+
+static unsigned fill(struct tunnel *t, struct sl_ring *ring)
+{
+	struct sender *tx = &t->tx;
+	uint32_t at, ready = sl_ring_ready(ring, &at);
+	unsigned n = 0;
+
+	tx->used = 0;
+	if (!sl_ring_in_flight(ring))
+		tx->at = tx->sealed_at = at;
+	while (room(tx)) {
+		if (tx->cutting) {
+			if (!seal_segment(t, ring, sl_ring_packet(ring, tx->sealed_at)))
+				end_entry(tx);
+		} else if (n < ready && n < BURST) {
+			begin_entry(t, ring, at + n++);
+		} else {
+			break;
+		}
 	}
-	release_held(tx, ring);
-	return !tx->held;
+	return n;
+}
+
+static unsigned give_back(struct sender *tx, struct sl_ring *ring, uint32_t upto)
+{
+	unsigned n = 0;
+
+	for (; tx->at != upto; tx->at++, n++)
+		sl_ring_done(ring, tx->at);
+	return n;
+}
+
+/* False when the socket is full. */
+static bool flush(struct tunnel *t, struct sl_ring *ring, unsigned *done)
+{
+	struct sender *tx = &t->tx;
+	uint64_t sent = tx->count.packets;
+	bool was_whole = tx->yard.whole, all;
+	uint32_t upto = tx->at;
+
+	all = sl_yard_send(&tx->yard, &tx->count, &upto);
+	*done += give_back(tx, ring, all ? tx->sealed_at : upto);
+	if (tx->count.packets != sent)
+		sl_store_relaxed(&t->sent_at, sl_now_ns());
+	if (was_whole && !tx->yard.whole)
+		sl_log(t->log, SL_LOG_INFO,
+		       "tunnel: the kernel takes no trains here (UDP_SEGMENT): each packet is a "
+		       "call of its own");
+	return all;
+}
+
+/* What is sealed and not sent, or begun, is lost. */
+static void cancel(struct sender *tx, struct sl_ring *ring, enum sl_drop reason)
+{
+	drop(tx, reason, sl_yard_clear(&tx->yard) + tx->cutting);
+	give_back(tx, ring, tx->sealed_at + tx->cutting);
+	tx->cutting = false;
+	tx->sealed_at = tx->at;
 }
 
 int sl_tunnel_tx(struct sl_port *port, unsigned q, struct sl_ring *ring)
 {
 	struct tunnel *t = tunnel_of(port);
 	struct sender *tx = &t->tx;
-	uint32_t at, ready, done, had = tx->held;
+	unsigned n, done = 0;
+	uint32_t at;
 
 	(void)q;
-	if (!go_on(t, ring))
-		return (int)(had - tx->held);
-	ready = sl_ring_ready(ring, &at);
+	if (sl_ring_in_flight(ring) && !flush(t, ring, &done) && !sl_ring_recalled(ring))
+		return (int)done;
+	if (sl_ring_recalled(ring)) {
+		cancel(tx, ring, SL_DROP_RECALLED);
+		return (int)done;
+	}
 	if (!learn_peer(t)) {
-		drop(tx, SL_DROP_NO_SESSION, ready);
-		sl_ring_consume(ring, ready);
-		return (int)(ready + had);
+		cancel(tx, ring, SL_DROP_NO_SESSION);
+		n = sl_ring_ready(ring, &at);
+		drop(tx, SL_DROP_NO_SESSION, n);
+		sl_ring_consume(ring, n);
+		return (int)(done + n);
 	}
-	ready = sl_min(ready, (uint32_t)BURST);
-	tx->n = tx->next = tx->entries = 0;
-	for (uint32_t i = 0; i < ready; i++)
-		prepare(t, ring, at + i);
-	flush(t);
-	done = tx->given = over(tx);
-	sl_ring_consume(ring, done);
-	if (done < ready) {
-		tx->held_at = at + done;
-		tx->held = ready - done;
-		sl_ring_take(ring, tx->held);
-	}
-	return (int)(done + had);
+	n = fill(t, ring);
+	flush(t, ring, &done);
+	return (int)(n + done);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -7,6 +8,10 @@
 #include "base/fd.h"
 #include "base/reason.h"
 #include "tunnel/udp.h"
+
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
 
 #define BUFFER_BYTES (4 << 20) /* what bursts need; the kernel's default is 208 KiB */
 
@@ -51,6 +56,7 @@ int sl_udp_open(const struct sl_address *local, struct udp *out)
 	}
 	set_buffers(out->fd);
 	setsockopt(out->fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on));
+	setsockopt(out->fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)); /* Linux 5.0 */
 	if (!bind(out->fd, &local->sa, local->len))
 		return 0;
 	ret = fail_bind(local, errno);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Packets into a data channel that has two keys.
- * Input, by its first byte modulo 3:
+ * Input, by its first byte modulo 3 (modulo 6 and at least 3: with the best AEAD back end, else
+ * with OpenSSL, which makes keys faster):
  *   0: a packet as received
  *   1: flags (bit 0: key id 1, bit 1: the channel seals first, bit 2: the key is known to
  *      work), how many mutations (low 4 bits), each an offset (2, big endian) and a byte to xor;
@@ -33,21 +34,23 @@ static void install(struct sl_data *data, uint8_t key_id, uint8_t direction, enu
 	must(!sl_data_key_install(data, slot, &key));
 }
 
-static struct sl_data *channel(void)
+static struct sl_data *channel(const struct sl_aead_ops *ops)
 {
 	struct sl_data *data;
 
 	must(!sl_data_create(&data));
+	sl_data_set_aead(data, ops);
 	install(data, 0, 0, SL_KEY_PRIMARY);
 	install(data, 1, 0, SL_KEY_SECONDARY);
 	return data;
 }
 
-static struct sl_data *peer(uint8_t key_id)
+static struct sl_data *peer(const struct sl_aead_ops *ops, uint8_t key_id)
 {
 	struct sl_data *data;
 
 	must(!sl_data_create(&data));
+	sl_data_set_aead(data, ops);
 	install(data, key_id, 1, SL_KEY_PRIMARY);
 	return data;
 }
@@ -85,9 +88,9 @@ static int open_copy(struct sl_data *data, const uint8_t *packet, size_t len,
 	return err;
 }
 
-static void fuzz_raw(const uint8_t *bytes, size_t len)
+static void fuzz_raw(const struct sl_aead_ops *ops, const uint8_t *bytes, size_t len)
 {
-	struct sl_data *data = channel();
+	struct sl_data *data = channel(ops);
 	struct sl_data_opened out;
 	int first = open_copy(data, bytes, len, &out), second = open_copy(data, bytes, len, &out);
 
@@ -119,13 +122,13 @@ static void check_payload(struct sl_data *data, const uint8_t *packet, size_t le
 	exact_free(copy, len);
 }
 
-static void fuzz_mutated(const uint8_t *bytes, size_t len)
+static void fuzz_mutated(const struct sl_aead_ops *ops, const uint8_t *bytes, size_t len)
 {
 	uint8_t packet[SL_DATA_OVERHEAD + PAYLOAD_MAX], good[sizeof(packet)],
 		head[SL_DATA_OVERHEAD];
 	uint8_t key_id = bytes[0] & 1;
 	unsigned mutations = bytes[1] & 15;
-	struct sl_data *data = channel(), *from = peer(key_id);
+	struct sl_data *data = channel(ops), *from = peer(ops, key_id);
 	size_t skip = 2 + mutate(bytes + 2, len - 2, mutations, NULL, 0), sealed;
 	uint32_t payload = (uint32_t)sl_min(len - skip, PAYLOAD_MAX), half = payload / 2;
 	struct sl_data_opened out;
@@ -166,9 +169,9 @@ static void seal_any(struct sl_data *from, uint32_t id, uint8_t packet[SL_DATA_O
 }
 
 /* All ids that were opened, and the window's rule. */
-static void fuzz_ids(const uint8_t *bytes, size_t len)
+static void fuzz_ids(const struct sl_aead_ops *ops, const uint8_t *bytes, size_t len)
 {
-	struct sl_data *data = channel(), *from = peer(0);
+	struct sl_data *data = channel(ops), *from = peer(ops, 0);
 	uint32_t seen[IDS_MAX], top = 0;
 	unsigned n = 0;
 
@@ -196,17 +199,20 @@ static void fuzz_ids(const uint8_t *bytes, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	const struct sl_aead_ops *ops;
+
 	if (size < 3)
 		return 0;
+	ops = data[0] % 6 < 3 ? &sl_aead_openssl : NULL;
 	switch (data[0] % 3) {
 	case 0:
-		fuzz_raw(data + 1, size - 1);
+		fuzz_raw(ops, data + 1, size - 1);
 		break;
 	case 1:
-		fuzz_mutated(data + 1, size - 1);
+		fuzz_mutated(ops, data + 1, size - 1);
 		break;
 	default:
-		fuzz_ids(data + 1, size - 1);
+		fuzz_ids(ops, data + 1, size - 1);
 	}
 	return 0;
 }

@@ -26,7 +26,7 @@ with open(sys.argv[1]) as file:
 assert probe['kernel'] == os.uname().release and probe['cpus'] == len(os.sched_getaffinity(0)), probe
 names = [check['name'] for check in probe['checks']]
 assert len(set(names)) == len(names)
-for name in 'tun tap tun-vnet-hdr tun-csum tun-tso4 tun-tso6 tun-uso tun-multi-queue tun-napi netns userns'.split():
+for name in 'tun tap tun-vnet-hdr tun-csum tun-tso4 tun-tso6 tun-uso tun-multi-queue tun-napi netns userns aead'.split():
     assert name in names, name
 for check in probe['checks']:
     assert set(check) >= {'name', 'group', 'ok', 'reason', 'fix'} and type(check['ok']) is bool, check
@@ -34,6 +34,12 @@ for check in probe['checks']:
     assert check['ok'] or check['reason'] and check['fix'], check
     if check['name'] in ('tun', 'tap', 'netns'):  # or this test would not run
         assert check['ok'], check
+    if check['name'] == 'aead':
+        flags = open('/proc/cpuinfo').read().partition('flags')[2].partition('\n')[0].split()
+        fast = 'built without' not in check['reason'] and {'aes', 'pclmulqdq'} <= set(flags)
+        assert check['ok'] == fast, check
+        by = 'ipsec-mb' if fast else 'openssl'
+        assert check['reason'].startswith(f'AES-256-GCM by {by}, CHACHA20-POLY1305 by {by}'), check
 END
 interfaces=$(ip -o link | wc -l)
 "$sluice" probe >"$dir/probe"

@@ -42,6 +42,6 @@ for spec in 'reneg=2 reneg=0 6' 'reneg=0 reneg=2 6' 'reneg=2 reneg=2 12'; do
 	for end in a b; do
 		of $end
 		holds 'there.drops() == there.drops("no-session", "source") and back.drops() == 0'
-		holds "there.packets > $seconds * 1000 and back.packets > $seconds * 1000"
+		holds "there.bytes > $seconds * 1000000 and back.bytes > $seconds * 1000000"
 	done
 done

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The data channel: two ends that talk, one that lies, keys that come and go, limits, and
- * three threads at once. The wire format is checked with a cipher that is called from here.
+ * three threads at once; all with each AEAD back end. The wire format is checked with a cipher that
+ * is called from here.
  */
 #include "packets.h"
 
@@ -11,6 +12,7 @@
 
 #include <sluice/reason.h>
 
+#include "backends.h"
 #include "tunnel/data.h"
 
 #define MAX 1500u
@@ -35,6 +37,7 @@ static struct sl_data *end_make(enum sl_cipher cipher, uint8_t direction, uint64
 	struct sl_data *data;
 
 	assert_int_equal(sl_data_create(&data), 0);
+	sl_data_set_aead(data, backend);
 	install(data, SL_KEY_PRIMARY, &key);
 	return data;
 }
@@ -88,6 +91,26 @@ static int send(struct sl_data *from, struct sl_data *to)
 	int len = seal(from, text, sizeof(text), packet);
 
 	return len < 0 ? len : open_copy(to, packet, (size_t)len, text, &opened);
+}
+
+static void test_back_end(void **state)
+{
+	struct sl_data_key key = key_make(SL_CIPHER_CHACHA20_POLY1305, 1, 0, 2);
+	struct pair p = pair_make(SL_CIPHER_AES_256_GCM);
+
+	(void)state;
+	assert_string_equal(sl_aead_name(p.a->keys[SL_KEY_PRIMARY]->seal.aead), backend->name);
+	assert_string_equal(sl_aead_name(p.a->keys[SL_KEY_PRIMARY]->open.aead), backend->name);
+	sl_data_set_aead(p.a, NULL); /* the best, from the next key on */
+	install(p.a, SL_KEY_SECONDARY, &key);
+	assert_string_equal(sl_aead_name(p.a->keys[SL_KEY_PRIMARY]->seal.aead), backend->name);
+	for (unsigned n = 0; sl_aead_at(n); n++)
+		if (sl_aead_at(n)->usable(key.cipher)) {
+			assert_ptr_equal(p.a->keys[SL_KEY_SECONDARY]->seal.aead->ops,
+					 sl_aead_at(n));
+			break;
+		}
+	pair_free(&p);
 }
 
 static void set_last(struct sl_data *data, uint32_t id)
@@ -224,6 +247,7 @@ static void test_wire_format(void **state)
 
 	(void)state;
 	assert_int_equal(sl_data_create(&data), 0);
+	sl_data_set_aead(data, backend);
 	sl_data_set_peer_id(data, 0xffabcdef);
 	for (enum sl_cipher c = 0; c < SL_CIPHER_COUNT; c++)
 		for (uint8_t direction = 0; direction < 2; direction++)
@@ -433,6 +457,7 @@ static void test_install_refuses(void **state)
 
 	(void)state;
 	assert_int_equal(sl_data_create(&data), 0);
+	sl_data_set_aead(data, backend);
 	key = good;
 	key.cipher = (enum sl_cipher)7;
 	assert_int_equal(sl_data_key_install(data, SL_KEY_PRIMARY, &key), -EINVAL);
@@ -808,6 +833,7 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_back_end),
 		cmocka_unit_test(test_all_sizes),
 		cmocka_unit_test(test_largest),
 		cmocka_unit_test(test_pieces_in_place),
@@ -832,5 +858,5 @@ int main(void)
 		cmocka_unit_test(test_threads),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return backends_run(tests, sizeof(tests) / sizeof(tests[0]));
 }
