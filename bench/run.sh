@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Every benchmark, or those that are named: `make bench`. Tables on standard output, progress on
 # standard error, both kinds of results in bench/results/NAME.md and NAME.json.
-# usage: bench/run.sh [--quick] [ring|gen|tap]...
+# usage: bench/run.sh [--quick] [ring|aead|gen|tap|tunnel]...
 set -eu
 cd "$(dirname "$0")/.."
 build=build/release
@@ -12,9 +12,9 @@ names=
 for word; do
     case $word in
     --quick) quick=--quick ;;
-    ring | gen | tap) names="$names $word" ;;
+    ring | aead | gen | tap | tunnel) names="$names $word" ;;
     *)
-        echo "usage: bench/run.sh [--quick] [ring|gen|tap]..." >&2
+        echo "usage: bench/run.sh [--quick] [ring|aead|gen|tap|tunnel]..." >&2
         exit 2
         ;;
     esac
@@ -60,13 +60,27 @@ ring() {
     } | tee "$results/ring.md"
 }
 
+aead() {
+    ninja -C "$build" --quiet bench/aead >&2
+    # shellcheck disable=SC2046 # options
+    "$build/bench/aead" --json $([ -z "$quick" ] || echo --rounds 5 --packets 5000) >"$results/aead.json"
+    {
+        printf '### Sealing and opening a packet\n\n'
+        python3 -B bench/report.py "$results/aead.json"
+        echo
+    } | tee "$results/aead.md"
+}
+
 header | tee "$results/machine.md"
 failed=0
-for name in ${names:-ring gen tap}; do
+for name in ${names:-ring aead gen tap tunnel}; do
     echo "$name: $(date +%T)" >&2
     status=0
     # Waited for in the background: a signal ends this script, and tells the benchmark, at once.
-    if [ $name = ring ]; then ring & else bench/$name.sh $quick & fi
+    case $name in
+    ring | aead) $name & ;;
+    *) bench/$name.sh $quick & ;;
+    esac
     child=$!
     trap 'kill $child 2>/dev/null; wait $child; exit 130' INT TERM HUP
     wait $child || status=$?
