@@ -33,9 +33,9 @@ static void start_train(struct yard *yard, uint32_t len)
 
 void sl_yard_add(struct yard *yard, unsigned n, uint32_t len)
 {
-	struct train *train = &yard->trains[yard->n_trains - 1];
+	struct train *train = yard->n_trains ? &yard->trains[yard->n_trains - 1] : NULL;
 
-	if (!yard->n_trains || train->closed || len > train->size || train->n == TRAIN_MAX ||
+	if (!train || train->closed || len > train->size || train->n == TRAIN_MAX ||
 	    train->bytes + len > TRAIN_BYTES) {
 		start_train(yard, len);
 		train = &yard->trains[yard->n_trains - 1];
