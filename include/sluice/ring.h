@@ -118,8 +118,15 @@ static inline uint32_t sl_ring_packet_len(const struct sl_ring *ring, struct sl_
 	return len;
 }
 
-/** sl_ring_broken() - has either side seen an index that cannot be? */
-bool sl_ring_broken(const struct sl_ring *ring);
+/** enum sl_ring_side - the two that share a ring */
+enum sl_ring_side {
+	SL_RING_NEITHER,
+	SL_RING_PRODUCER,
+	SL_RING_CONSUMER,
+};
+
+/** sl_ring_broken() - who has used an index that cannot be? SL_RING_NEITHER: nobody so far */
+enum sl_ring_side sl_ring_broken(const struct sl_ring *ring);
 
 #ifdef __cplusplus
 }

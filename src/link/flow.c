@@ -17,6 +17,17 @@
 /* What fragments call the memory of a flow's fitting; ports count theirs from 0. */
 #define FIT_REGION_FIRST 0xff00
 
+/* Whoever notices may be the other side's thread. */
+static bool blame(struct flow *flow, const struct sl_ring *ring)
+{
+	enum sl_ring_side who = sl_ring_broken(ring);
+
+	if (who)
+		sl_side_broke_ring(who == SL_RING_PRODUCER ? flow->source : flow->target,
+				   flow->link);
+	return who;
+}
+
 /*
  * Receiving.
  */
@@ -36,10 +47,8 @@ int sl_flow_rx(struct flow *flow)
 	if (!rx->tries_rx)
 		return 0;
 	n = rx->side->port->ops->rx(rx->side->port, rx->queue, flow->ring);
-	if (sl_ring_broken(flow->ring)) {
-		sl_side_broke_ring(rx->side, flow->link);
+	if (blame(flow, flow->ring))
 		return 0;
-	}
 	if (n > 0) {
 		if (flow->shared)
 			sl_ring_wake_consumer(flow->ring);
@@ -192,9 +201,7 @@ static int send(struct flow *flow)
 	sl_ring_freeze(flow->out, flow->link->config.capture); /* it sends what was captured */
 	n = target->port->ops->tx(target->port, flow->tx->queue, flow->out);
 	sl_ring_freeze(flow->out, false);
-	if (sl_ring_broken(flow->out))
-		sl_side_broke_ring(target, flow->link);
-	else if (n < 0)
+	if (!blame(flow, flow->out) && n < 0)
 		sl_side_gone(target, flow->link, sl_reason());
 	return n > 0 ? n : 0;
 }

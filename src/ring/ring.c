@@ -33,7 +33,7 @@ struct ring {
 	uint32_t size;
 	int consumer_event;
 	int producer_event;
-	uint32_t broken; /* either side sets it, nobody clears it */
+	uint32_t broken; /* enum sl_ring_side, of who broke it; nobody clears it */
 
 	struct shared producer;
 	struct shared consumer;
@@ -107,15 +107,16 @@ void sl_ring_release(struct sl_ring *ring)
 	free(ring_of(ring));
 }
 
-bool sl_ring_broken(const struct sl_ring *ring)
+enum sl_ring_side sl_ring_broken(const struct sl_ring *ring)
 {
 	return sl_load_relaxed(&ring_of(ring)->broken);
 }
 
-__attribute__((cold)) static uint32_t break_ring(struct ring *r)
+/* @who called with what cannot be, or its index as the other side read it cannot be. */
+__attribute__((cold)) static bool break_ring(struct ring *r, enum sl_ring_side who)
 {
-	sl_store_relaxed(&r->broken, 1);
-	return 0;
+	sl_store_relaxed(&r->broken, who);
+	return false;
 }
 
 /*
@@ -148,7 +149,7 @@ int sl_ring_chain(struct sl_ring *ring, uint32_t at, const struct sl_frag *frags
 		return sl_fail(EMSGSIZE, "%u fragments: a packet has %d at most", count,
 			       SL_PACKET_FRAGS_MAX);
 	if (at - r->p.end >= r->size - (r->p.end - r->p.reclaimed)) {
-		break_ring(r); /* it is the consumer's, or was not reclaimed */
+		break_ring(r, SL_RING_PRODUCER); /* it is the consumer's, or was not reclaimed */
 		return sl_fail(EINVAL, "entry %u of the ring is not free", at);
 	}
 	if (count - 1 > sl_ring_frag_room(ring))
@@ -168,7 +169,7 @@ void sl_ring_post(struct sl_ring *ring, uint32_t count)
 	uint32_t at;
 
 	if (count > sl_ring_room(ring, &at)) {
-		break_ring(r);
+		break_ring(r, SL_RING_PRODUCER);
 		return;
 	}
 	r->p.end = at + count;
@@ -183,7 +184,7 @@ static bool refresh_begin(struct ring *r)
 	uint32_t begin = sl_load_acquire(&r->consumer.index);
 
 	if (begin - r->p.begin > r->p.end - r->p.begin)
-		return break_ring(r);
+		return break_ring(r, SL_RING_CONSUMER);
 	r->p.begin = begin;
 	return true;
 }
@@ -204,7 +205,7 @@ void sl_ring_reclaim(struct sl_ring *ring, uint32_t count)
 	uint32_t at = r->p.reclaimed;
 
 	if (count > r->p.begin - r->p.reclaimed) {
-		break_ring(r);
+		break_ring(r, SL_RING_PRODUCER);
 		return;
 	}
 	r->p.reclaimed += count;
@@ -212,7 +213,8 @@ void sl_ring_reclaim(struct sl_ring *ring, uint32_t count)
 		uint32_t more = sl_ring_packet(ring, at++)->more;
 
 		if (more > r->p.frag_end - r->p.frag_reclaimed) {
-			break_ring(r); /* an entry posted with more fragments than chained */
+			/* an entry posted with more fragments than chained */
+			break_ring(r, SL_RING_PRODUCER);
 			return;
 		}
 		r->p.frag_reclaimed += more;
@@ -250,7 +252,7 @@ static bool refresh_end(struct ring *r)
 	uint32_t end = sl_load_acquire(&r->producer.index);
 
 	if (end - r->c.end > r->size - (r->c.end - r->c.begin))
-		return break_ring(r);
+		return break_ring(r, SL_RING_PRODUCER);
 	r->c.end = end;
 	return true;
 }
@@ -289,7 +291,7 @@ void sl_ring_take(struct sl_ring *ring, uint32_t count)
 	struct ring *r = ring_of(ring);
 
 	if (count > r->c.end - r->c.next) {
-		break_ring(r);
+		break_ring(r, SL_RING_CONSUMER);
 		return;
 	}
 	for (; count; count--)
@@ -302,7 +304,7 @@ void sl_ring_done(struct sl_ring *ring, uint32_t at)
 	uint32_t begin = r->c.begin;
 
 	if (at - begin >= r->c.next - begin || r->done[at & ring->mask]) {
-		break_ring(r);
+		break_ring(r, SL_RING_CONSUMER);
 		return;
 	}
 	r->done[at & ring->mask] = 1;
@@ -318,7 +320,7 @@ void sl_ring_consume(struct sl_ring *ring, uint32_t count)
 	uint32_t at = r->c.next;
 
 	if (count > r->c.end - at) {
-		break_ring(r);
+		break_ring(r, SL_RING_CONSUMER);
 		return;
 	}
 	if (r->c.begin == at) { /* nothing in flight: no marks needed */

@@ -77,9 +77,9 @@ static void assert_ok(struct sl_ring *ring)
 	sl_ring_release(ring);
 }
 
-static void assert_broken(struct sl_ring *ring)
+static void assert_broken(struct sl_ring *ring, enum sl_ring_side who)
 {
-	assert_true(sl_ring_broken(ring));
+	assert_int_equal(sl_ring_broken(ring), who);
 	sl_ring_release(ring);
 }
 
@@ -152,7 +152,7 @@ static void test_end_too_far(void **state)
 
 		ring_of(ring)->producer.index += lies[i];
 		assert_int_equal(ready(ring), 0);
-		assert_broken(ring);
+		assert_broken(ring, SL_RING_PRODUCER);
 	}
 }
 
@@ -166,7 +166,7 @@ static void test_end_too_far_with_packets_in_flight(void **state)
 	sl_ring_take(ring, 4);
 	ring_of(ring)->producer.index = SIZE + 1; /* at most SIZE - 4 from next */
 	assert_int_equal(ready(ring), 0);
-	assert_broken(ring);
+	assert_broken(ring, SL_RING_PRODUCER);
 }
 
 static void test_end_goes_back(void **state)
@@ -181,7 +181,7 @@ static void test_end_goes_back(void **state)
 	ring_of(ring)->producer.index = 4; /* between next and what was seen */
 	assert_int_equal(sl_ring_yield(ring), 0);
 	assert_int_equal(sl_ring_in_flight(ring), 2);
-	assert_broken(ring);
+	assert_broken(ring, SL_RING_PRODUCER);
 }
 
 static void test_begin_too_far(void **state)
@@ -197,7 +197,7 @@ static void test_begin_too_far(void **state)
 		assert_int_equal(returned(ring), 0);
 		assert_int_equal(room(ring), SIZE - 3);
 		assert_false(sl_ring_recall_done(ring));
-		assert_broken(ring);
+		assert_broken(ring, SL_RING_CONSUMER);
 	}
 }
 
@@ -211,7 +211,7 @@ static void test_post_more_than_free(void **state)
 	post(ring, 5, 0);
 	sl_ring_post(ring, 4);
 	assert_int_equal(ready(ring), 5);
-	assert_broken(ring);
+	assert_broken(ring, SL_RING_PRODUCER);
 }
 
 static void test_take_more_than_ready(void **state)
@@ -226,8 +226,8 @@ static void test_take_more_than_ready(void **state)
 	assert_int_equal(sl_ring_in_flight(a), 0);
 	sl_ring_consume(b, 3);
 	assert_int_equal(returned(b), 0);
-	assert_broken(a);
-	assert_broken(b);
+	assert_broken(a, SL_RING_CONSUMER);
+	assert_broken(b, SL_RING_CONSUMER);
 }
 
 static void test_reclaim_more_than_returned(void **state)
@@ -241,7 +241,7 @@ static void test_reclaim_more_than_returned(void **state)
 	assert_int_equal(returned(ring), 2);
 	sl_ring_reclaim(ring, 3);
 	assert_int_equal(room(ring), SIZE - 3);
-	assert_broken(ring);
+	assert_broken(ring, SL_RING_PRODUCER);
 }
 
 static void test_done_outside_flight(void **state)
@@ -257,7 +257,7 @@ static void test_done_outside_flight(void **state)
 		sl_ring_take(ring, 2);
 		sl_ring_done(ring, wrong[i]);
 		assert_int_equal(sl_ring_in_flight(ring), 2);
-		assert_broken(ring);
+		assert_broken(ring, SL_RING_CONSUMER);
 	}
 }
 
@@ -271,7 +271,7 @@ static void test_done_twice(void **state)
 	sl_ring_take(ring, 3);
 	sl_ring_done(ring, 1);
 	sl_ring_done(ring, 1);
-	assert_broken(ring);
+	assert_broken(ring, SL_RING_CONSUMER);
 }
 
 /* "Each side caches the other's index and refreshes it only when it looks full or empty." */
@@ -464,7 +464,7 @@ static void test_chain_entry_not_free(void **state)
 		post(ring, 3, 5);
 		assert_int_equal(sl_ring_chain(ring, wrong[i], &frag, 1), -EINVAL);
 		assert_int_equal(sl_ring_packet(ring, 0)->frag.len, 64);
-		assert_broken(ring);
+		assert_broken(ring, SL_RING_PRODUCER);
 	}
 }
 
@@ -481,7 +481,7 @@ static void test_more_fragments_than_chained(void **state)
 	assert_int_equal(returned(ring), 1);
 	sl_ring_reclaim(ring, 1);
 	assert_int_equal(sl_ring_frag_room(ring), FRAGS - 2);
-	assert_broken(ring);
+	assert_broken(ring, SL_RING_PRODUCER);
 }
 
 /* Lending: "What lies behind begin is the producer's again", and nothing else is. */
@@ -790,7 +790,7 @@ static void test_post_during_recall(void **state)
 	sl_ring_recall(ring);
 	sl_ring_post(ring, 1);
 	assert_int_equal(ring_of(ring)->producer.index, 0);
-	assert_broken(ring);
+	assert_broken(ring, SL_RING_PRODUCER);
 }
 
 /* Sleep and wakeup. */
