@@ -29,16 +29,16 @@ static void make_nonce(uint32_t id, const uint8_t iv[DATA_IV_LEN], uint8_t nonce
 	memcpy(nonce + 4, iv, DATA_IV_LEN);
 }
 
-static void lock_both(struct sl_data *data)
+static void shut_both(struct sl_data *data)
 {
-	pthread_mutex_lock(&data->open_lock);
-	pthread_mutex_lock(&data->seal_lock);
+	sl_gate_shut(&data->opening);
+	sl_gate_shut(&data->sealing);
 }
 
-static void unlock_both(struct sl_data *data)
+static void open_both(struct sl_data *data)
 {
-	pthread_mutex_unlock(&data->seal_lock);
-	pthread_mutex_unlock(&data->open_lock);
+	sl_gate_open(&data->sealing);
+	sl_gate_open(&data->opening);
 }
 
 int sl_data_create(struct sl_data **out)
@@ -47,8 +47,8 @@ int sl_data_create(struct sl_data **out)
 
 	if (!data)
 		return sl_fail(ENOMEM, "no memory for a data channel");
-	pthread_mutex_init(&data->seal_lock, NULL);
-	pthread_mutex_init(&data->open_lock, NULL);
+	sl_gate_init(&data->sealing);
+	sl_gate_init(&data->opening);
 	*out = data;
 	return 0;
 }
@@ -70,8 +70,8 @@ void sl_data_release(struct sl_data *data)
 		return;
 	key_release(data->keys[SL_KEY_PRIMARY]);
 	key_release(data->keys[SL_KEY_SECONDARY]);
-	pthread_mutex_destroy(&data->seal_lock);
-	pthread_mutex_destroy(&data->open_lock);
+	sl_gate_destroy(&data->sealing);
+	sl_gate_destroy(&data->opening);
 	free(data);
 }
 
@@ -82,9 +82,9 @@ void sl_data_set_aead(struct sl_data *data, const struct sl_aead_ops *ops)
 
 void sl_data_set_peer_id(struct sl_data *data, uint32_t peer_id)
 {
-	pthread_mutex_lock(&data->seal_lock);
+	sl_gate_shut(&data->sealing);
 	data->peer_id = peer_id; /* its upper byte makes room for opcode and key id */
-	pthread_mutex_unlock(&data->seal_lock);
+	sl_gate_open(&data->sealing);
 }
 
 static int key_check(const struct sl_data_key *key)
@@ -139,13 +139,13 @@ int sl_data_key_install(struct sl_data *data, enum sl_key_slot slot, const struc
 		err = key_create(data->aead, key, &made);
 	if (err)
 		return err;
-	lock_both(data);
+	shut_both(data);
 	other = data->keys[!slot];
 	taken = other && other->key_id == key->key_id;
 	loser = taken ? made : data->keys[slot];
 	if (!taken)
 		data->keys[slot] = made;
-	unlock_both(data);
+	open_both(data);
 	key_release(loser);
 	return taken ? sl_fail(EINVAL, "the other slot has a key with id %u", key->key_id) : 0;
 }
@@ -154,21 +154,21 @@ void sl_data_key_swap(struct sl_data *data)
 {
 	struct data_key *was;
 
-	lock_both(data);
+	shut_both(data);
 	was = data->keys[SL_KEY_PRIMARY];
 	data->keys[SL_KEY_PRIMARY] = data->keys[SL_KEY_SECONDARY];
 	data->keys[SL_KEY_SECONDARY] = was;
-	unlock_both(data);
+	open_both(data);
 }
 
 void sl_data_key_delete(struct sl_data *data, enum sl_key_slot slot)
 {
 	struct data_key *was;
 
-	lock_both(data);
+	shut_both(data);
 	was = data->keys[slot];
 	data->keys[slot] = NULL;
-	unlock_both(data);
+	open_both(data);
 	key_release(was);
 }
 
@@ -177,12 +177,12 @@ bool sl_data_key_worn(struct sl_data *data)
 	const struct data_key *key;
 	bool worn;
 
-	lock_both(data);
+	shut_both(data);
 	key = data->keys[SL_KEY_PRIMARY];
 	worn = key && (key->seal.dead || key->seal.last >= DATA_WORN(DATA_IDS_END) ||
 		       key->seal.blocks >= DATA_WORN(DATA_BLOCKS_MAX) ||
 		       key->open.failures >= DATA_WORN(DATA_FAILURES_MAX));
-	unlock_both(data);
+	open_both(data);
 	return worn;
 }
 
@@ -210,23 +210,42 @@ static int key_seal(struct data_key *key, uint32_t peer_id, uint8_t *head,
 	return err;
 }
 
-int sl_data_seal(struct sl_data *data, uint8_t head[SL_DATA_OVERHEAD],
-		 const struct sl_piece *pieces, unsigned n)
+static int seal(struct sl_data *data, uint8_t *head, const struct sl_piece *pieces, unsigned n)
 {
+	struct data_key *key = data->keys[SL_KEY_PRIMARY];
 	uint64_t payload = 0;
-	struct data_key *key;
-	int err = -ENOKEY;
+	int err;
 
 	for (unsigned i = 0; i < n; i++)
 		payload += pieces[i].len;
 	if (payload > DATA_PACKET_MAX - SL_DATA_OVERHEAD)
 		return -EMSGSIZE;
-	pthread_mutex_lock(&data->seal_lock);
-	key = data->keys[SL_KEY_PRIMARY];
-	if (key)
-		err = key_seal(key, data->peer_id, head, pieces, n, payload);
-	pthread_mutex_unlock(&data->seal_lock);
+	if (!key)
+		return -ENOKEY;
+	err = key_seal(key, data->peer_id, head, pieces, n, payload);
 	return err ? err : (int)payload + SL_DATA_OVERHEAD;
+}
+
+int sl_data_seal(struct sl_data *data, uint8_t head[SL_DATA_OVERHEAD],
+		 const struct sl_piece *pieces, unsigned n)
+{
+	int ret;
+
+	sl_gate_enter(&data->sealing);
+	ret = seal(data, head, pieces, n);
+	sl_gate_leave(&data->sealing);
+	return ret;
+}
+
+int sl_data_seal_aside(struct sl_data *data, uint8_t head[SL_DATA_OVERHEAD],
+		       const struct sl_piece *pieces, unsigned n)
+{
+	int ret;
+
+	sl_gate_shut(&data->sealing);
+	ret = seal(data, head, pieces, n);
+	sl_gate_open(&data->sealing);
+	return ret;
 }
 
 /* Does our own half open it? The packet stays as it is. */
@@ -267,10 +286,10 @@ static int check_mirror(struct sl_data *data, struct data_key *key, const uint8_
 	key->open.mirror_tries++;
 	if (!mirror_opens(key, packet, len))
 		return 0;
-	pthread_mutex_lock(&data->seal_lock);
+	sl_gate_shut(&data->sealing);
 	dead = !ours(&key->seal, sl_get_be32(packet + 4), packet + AAD_LEN);
 	key->seal.dead |= dead;
-	pthread_mutex_unlock(&data->seal_lock);
+	sl_gate_open(&data->sealing);
 	key->open.dead = dead;
 	return dead ? -EKEYREJECTED : -EBADMSG;
 }
@@ -320,7 +339,7 @@ int sl_data_open(struct sl_data *data, uint8_t *packet, size_t len, struct sl_da
 		return -EINVAL;
 	if (len > DATA_PACKET_MAX)
 		return -EPROTO;
-	pthread_mutex_lock(&data->open_lock);
+	sl_gate_enter(&data->opening);
 	for (unsigned i = 0; i < sl_array_len(data->keys); i++) {
 		struct data_key *key = data->keys[i];
 
@@ -329,6 +348,6 @@ int sl_data_open(struct sl_data *data, uint8_t *packet, size_t len, struct sl_da
 			break;
 		}
 	}
-	pthread_mutex_unlock(&data->open_lock);
+	sl_gate_leave(&data->opening);
 	return err;
 }

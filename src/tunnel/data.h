@@ -2,17 +2,15 @@
 /*
  * The data channel from inside. See <sluice/data_channel.h>.
  *
- * One thread seals and one opens, each under a lock of its own that it takes once a packet
- * and that nobody contends for but who changes keys. Who needs both takes open_lock first.
+ * One thread seals and one opens, each through a gate of its own that is shut only by who changes
+ * keys. Who shuts both shuts the opening one first.
  */
 #ifndef SL_TUNNEL_DATA_H
 #define SL_TUNNEL_DATA_H
 
-#include <pthread.h>
-
 #include <sluice/data_channel.h>
 
-#include "base/barrier.h"
+#include "base/gate.h"
 #include "tunnel/aead.h"
 #include "tunnel/replay.h"
 
@@ -63,8 +61,8 @@ struct data_opener {
 /**
  * struct data_key - an installed key
  * @key_id: constant
- * @seal:   under the channel's seal_lock
- * @open:   under the channel's open_lock
+ * @seal:   behind the channel's sealing gate
+ * @open:   behind the channel's opening gate
  */
 struct data_key {
 	uint8_t key_id;
@@ -75,19 +73,22 @@ struct data_key {
 /**
  * struct sl_data - a channel
  * @aead:    of the keys to come; NULL: the best
- * @keys:    by enum sl_key_slot; written under both locks, read under either
- * @peer_id: under seal_lock
+ * @keys:    by enum sl_key_slot; written with both gates shut, read inside either
+ * @peer_id: as the sealer of a key
  */
 struct sl_data {
 	const struct sl_aead_ops *aead;
 	struct data_key *keys[2];
-	_Alignas(SL_LINE) pthread_mutex_t seal_lock;
 	uint32_t peer_id;
-	_Alignas(SL_LINE) pthread_mutex_t open_lock;
+	struct sl_gate sealing, opening;
 };
 
 /** sl_data_set_aead() - the back end of the keys to come, NULL for the best; before any other
  * thread knows the channel */
 void sl_data_set_aead(struct sl_data *data, const struct sl_aead_ops *ops);
+
+/** sl_data_seal_aside() - sl_data_seal() for a thread that is not the one that seals: slow */
+int sl_data_seal_aside(struct sl_data *data, uint8_t head[SL_DATA_OVERHEAD],
+		       const struct sl_piece *pieces, unsigned n);
 
 #endif

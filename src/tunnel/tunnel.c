@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/reason.h"
 #include "packet/mss.h"
+#include "tunnel/data.h"
 #include "tunnel/tunnel_private.h"
 
 const uint8_t sl_tunnel_ping[CONTROL_STRING_LEN] = {
@@ -271,7 +272,7 @@ void sl_tunnel_send_own(struct tunnel *t, const uint8_t *bytes, size_t len, uint
 {
 	uint8_t packet[SL_DATA_OVERHEAD + 64];
 	struct sl_piece piece = {bytes, packet + SL_DATA_OVERHEAD, (uint32_t)len};
-	int sealed = t->rx.peer.len ? sl_data_seal(t->data, packet, &piece, 1) : 0;
+	int sealed = t->rx.peer.len ? sl_data_seal_aside(t->data, packet, &piece, 1) : 0;
 
 	if (sealed > 0)
 		sendto(t->udp.fd, packet, (size_t)sealed, MSG_DONTWAIT, &t->rx.peer.sa,
