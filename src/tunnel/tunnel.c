@@ -38,6 +38,7 @@ const struct sl_param sl_tunnel_params[] = {
 	 "who opens the session: one end of each"},
 	{"cipher", SL_PARAM_WORD, 0, 0, 0, "aes-256-gcm|chacha20-poly1305",
 	 "only this one (either, the server's first choice)"},
+	{"aead", SL_PARAM_WORD, 0, 0, 0, "openssl|ipsec-mb", "whose cipher (the faster one here)"},
 	{"ping", SL_PARAM_UINT, 0, 0, 3600, "S", "send a ping after S idle seconds, 0 never (10)"},
 	{"ping-restart", SL_PARAM_UINT, 0, 0, 86400, "S",
 	 "start over when nothing is heard for S seconds, 0 never (60)"},
@@ -151,6 +152,30 @@ static void peer_changed(void *ctx, const struct sl_address *to)
 
 static const struct control_ops control_ops = {.send = send_control, .peer = peer_changed};
 
+static int choose_aead(struct tunnel *t, const char *name)
+{
+	const struct sl_aead_ops *ops = NULL;
+	struct sl_aead *trial;
+	uint8_t key[AEAD_KEY_LEN] = {0};
+	int ret;
+
+	if (name)
+		for (unsigned i = 0; (ops = sl_aead_at(i)) && strcmp(ops->name, name) != 0; i++)
+			;
+	if (name && !ops)
+		return sl_fail(ENOTSUP,
+			       "tunnel: aead=%s: this sluice was built without it (on x86-64: apt "
+			       "install libipsec-mb-dev, and build again)",
+			       name);
+	ret = sl_aead_create(ops, SL_CIPHER_AES_256_GCM, key, true, &trial);
+	if (ret)
+		return ret;
+	sl_log(t->log, SL_LOG_INFO, "tunnel: %s encrypts", sl_aead_name(trial));
+	sl_aead_release(trial);
+	sl_data_set_aead(t->data, ops);
+	return 0;
+}
+
 static int open_control(struct tunnel *t, const struct sl_args *args, struct control_config *config)
 {
 	int ret = sl_fingerprint_parse(sl_args_text(args, "peer", 0), config->peer);
@@ -159,6 +184,8 @@ static int open_control(struct tunnel *t, const struct sl_args *args, struct con
 		ret = sl_identity_load(sl_args_text(args, "identity", 0), &t->identity);
 	if (!ret)
 		ret = sl_data_create(&t->data);
+	if (!ret)
+		ret = choose_aead(t, sl_args_text(args, "aead", 0));
 	if (ret)
 		return ret;
 	if (!CRYPTO_memcmp(config->peer, t->identity.fingerprint, FINGERPRINT_LEN))

@@ -54,6 +54,7 @@ $l,$r,$i,$p                                    | role
 $l,$r,$i,$p,role=both                          | role=both
 $l,$r,$i,$p,role=client,cipher=des             | cipher=des
 $l,$r,$i,$p,role=client,cipher=aes-128-gcm     | cipher=aes-128-gcm.*aes-256-gcm.*chacha20-poly1305
+$l,$r,$i,$p,role=client,aead=gnutls             | aead=gnutls.*openssl.*ipsec-mb
 $l,$i,$p,role=client                           | role=client needs remote=ADDR:PORT
 local=192.0.2.1,$r,$i,$p,role=client           | local=192\.0\.2\.1 is no address: one is written
 local=:1194,$r,$i,$p,role=client               | local=:1194 is no address

@@ -31,13 +31,16 @@ wire_marker() {
 	in_ns "$a" bash -c "echo markermarker >/dev/udp/$to/9"
 }
 
-for spec in tun,4,aes-256-gcm,1 tun,6,chacha20-poly1305,2 tap,4,chacha20-poly1305,1 tap,6,aes-256-gcm,2; do
-	IFS=, read -r kind outer cipher workers <<<"$spec"
-	extra=(--workers "$workers")
+for spec in tun,4,aes-256-gcm,1,openssl tun,6,chacha20-poly1305,2,openssl tap,4,chacha20-poly1305,1 tap,6,aes-256-gcm,2; do
+	IFS=, read -r kind outer cipher workers aead <<<"$spec"
+	extra=(-v --workers "$workers")
 	watch_if "$a" w0 "$dir/wire-$kind.pcap" udp
 	outside=$watcher
-	ends "cipher=$cipher"
+	end a server "cipher=$cipher${aead:+,aead=$aead}"
+	end b client "cipher=$cipher"
+	connected "$b" 10.9.0.1
 	says b "data channel ${cipher^^}"
+	says a "${aead:-openssl|ipsec-mb} encrypts"
 	watch_if "$b" t0 "$dir/inside-$kind.pcap" icmp
 	secret
 	watch_end "$watcher" "$dir/inside-$kind.pcap"
