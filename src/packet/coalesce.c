@@ -44,13 +44,25 @@ static bool tcp_plain(const uint8_t *tcp)
 	return (sl_get_be16(tcp + 12) & 0xfff & ~TCP_PSH) == TCP_ACK && !sl_get_be16(tcp + 18);
 }
 
-bool sl_coalesce_start(struct sl_coalesce *c, uint8_t *packet, uint32_t len, unsigned layer)
+static bool taken(const struct sl_headers *h, uint32_t takes)
+{
+	uint32_t need = SL_CAN_CSUM;
+
+	if (h->proto == IPPROTO_UDP)
+		need |= SL_CAN_USO;
+	else
+		need |= h->ip == 4 ? SL_CAN_TSO4 : SL_CAN_TSO6;
+	return (takes & need) == need;
+}
+
+bool sl_coalesce_start(struct sl_coalesce *c, uint8_t *packet, uint32_t len, unsigned layer,
+		       uint32_t takes)
 {
 	struct sl_headers *h = &c->h;
 	const uint8_t *l4;
 	bool tcp;
 
-	if (sl_headers_parse(packet, len, len, layer, h) || !h->proto)
+	if (sl_headers_parse(packet, len, len, layer, h) || !h->proto || !taken(h, takes))
 		return false;
 	if (h->end != len || h->payload == len)
 		return false;

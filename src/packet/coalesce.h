@@ -43,14 +43,16 @@ struct sl_coalesce {
  * @packet: writable memory that stays until the super-packet is over
  * @len:    its length
  * @layer:  2 or 3
+ * @takes:  SL_CAN_*: what is done for a super-packet where it goes
  *
- * Return: false when nothing can ever be merged with it: neither TCP nor UDP over IPv4 or IPv6,
- * a fragment, IPv4 options, IPv6 extension headers, no payload, padding behind the IP length, a
- * UDP length that is not the IP payload's, a TCP flag other than ACK (and PSH, which closes at
- * once) or an urgent pointer, a checksum that is wrong, not written as the cutter writes it or,
- * for UDP, 0. @c is then not to be used.
+ * Return: false when nothing can ever be merged with it: a kind that @takes has not, neither TCP
+ * nor UDP over IPv4 or IPv6, a fragment, IPv4 options, IPv6 extension headers, no payload, padding
+ * behind the IP length, a UDP length that is not the IP payload's, a TCP flag other than ACK (and
+ * PSH, which closes at once) or an urgent pointer, a checksum that is wrong, not written as the
+ * cutter writes it or, for UDP, 0. @c is then not to be used.
  */
-bool sl_coalesce_start(struct sl_coalesce *c, uint8_t *packet, uint32_t len, unsigned layer);
+bool sl_coalesce_start(struct sl_coalesce *c, uint8_t *packet, uint32_t len, unsigned layer,
+		       uint32_t takes);
 
 /**
  * sl_coalesce_add() - append a packet, if that changes nothing but how it travels

@@ -392,12 +392,12 @@ void sl_tunnel_clamp(const struct tunnel *t, uint8_t *bytes, size_t have, size_t
  * What the port is asked.
  */
 
+#define SUPER_PACKETS (SL_CAN_CSUM | SL_CAN_TSO4 | SL_CAN_TSO6 | SL_CAN_USO)
+
 /* Always attached: packets without a session are its own to count. */
 void sl_tunnel_info(const struct sl_port *port, struct sl_port_info *info)
 {
 	const struct tunnel *t = tunnel_of(port);
-
-	const uint32_t merged = SL_CAN_CSUM | SL_CAN_TSO4 | SL_CAN_TSO6 | SL_CAN_USO;
 
 	*info = (struct sl_port_info){
 		.layer = t->layer,
@@ -405,19 +405,20 @@ void sl_tunnel_info(const struct sl_port *port, struct sl_port_info *info)
 		.mtu_best = sl_load_relaxed(&t->mtu),
 		.dirs = SL_PORT_RX | SL_PORT_TX,
 		.attached = 1,
-		.emits = t->merges ? merged : 0,
-		.accepts = SL_CAN_CSUM | SL_CAN_TSO4 | SL_CAN_TSO6 | SL_CAN_USO | SL_CAN_ECN,
+		.emits = t->merges,
+		.accepts = SUPER_PACKETS | SL_CAN_ECN,
 		.regions = sl_arena_region(t->rx.arena),
 		.n_regions = 1,
 	};
 }
 
-/* Received packets are put together only for somebody who takes them so. */
+/* Received packets are put together only as the other side takes them: a TUN of Linux before 6.2,
+ * of Debian 12, takes TCP and not UDP. */
 int sl_tunnel_join(struct sl_port *port, const struct sl_port_info *other)
 {
-	const uint32_t merged = SL_CAN_CSUM | SL_CAN_TSO4 | SL_CAN_TSO6 | SL_CAN_USO;
+	uint32_t merges = other->accepts & SUPER_PACKETS;
 
-	tunnel_of(port)->merges = (other->accepts & merged) == merged;
+	tunnel_of(port)->merges = merges & SL_CAN_CSUM && merges != SL_CAN_CSUM ? merges : 0;
 	return 0;
 }
 

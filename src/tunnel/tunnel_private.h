@@ -98,8 +98,8 @@ struct tunnel {
 	bool floats;
 	bool ipv6; /* outside */
 	bool mss_given;
-	bool merges;  /* the other side takes super-packets */
-	uint16_t mss; /* 0: no clamp */
+	uint32_t merges; /* SL_CAN_*: super-packets that the other side takes */
+	uint16_t mss;	 /* 0: no clamp */
 	uint64_t ping_ns, ping_restart_ns;
 	uint64_t measure_at; /* the path's MTU may have changed */
 	struct sl_address remote;

@@ -155,7 +155,7 @@ static void post(struct tunnel *t, struct sl_ring *ring, uint8_t *bytes, uint32_
 			post_merge(rx, ring, i);
 	if (rx->n_merges == MERGES_MAX)
 		post_merge(rx, ring, 0);
-	if (sl_coalesce_start(&rx->merges[rx->n_merges], bytes, len, t->layer))
+	if (sl_coalesce_start(&rx->merges[rx->n_merges], bytes, len, t->layer, t->merges))
 		rx->n_merges++;
 	else
 		post_plain(rx, ring, bytes, len);

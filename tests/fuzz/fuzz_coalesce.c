@@ -14,6 +14,7 @@
 #include "packet/cut.h"
 
 #define PACKET_MAX 66000u
+#define TAKES	   (SL_CAN_CSUM | SL_CAN_TSO4 | SL_CAN_TSO6 | SL_CAN_USO)
 
 enum {
 	COMPLETE = 1,
@@ -160,7 +161,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (open)
 			check_super(&c, p + first, layer);
 		first = n;
-		open = sl_coalesce_start(&c, p[n].bytes, p[n].len, layer);
+		open = sl_coalesce_start(&c, p[n].bytes, p[n].len, layer, TAKES);
 	}
 	if (open)
 		check_super(&c, p + first, layer);
