@@ -5,7 +5,7 @@
 #     namespace A: TUN <-> tunnel process <-> UDP, veth w0 <==> veth w0, UDP <-> tunnel process <-> TUN: namespace B
 #
 # usage: [NAME=VALUE]... bench/tunnel.sh [--quick] [WORD]...
-#   WORD              only contestants whose name has it in it, and those that take part only when named: mixed
+#   WORD              only contestants whose name has it in it
 #   QUICK=1           as --quick: one round, coarser and shorter; about 90 s
 #   ROUNDS=5          of each measure
 #   SECONDS_EACH=1    for a TCP trial, whole seconds; one of UDP takes half of it
