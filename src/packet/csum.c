@@ -32,6 +32,24 @@ static inline __attribute__((always_inline)) uint64_t add_blocks(const uint8_t *
 	return low + high;
 }
 
+/* The same, and the bytes are copied on the way. */
+static inline __attribute__((always_inline)) uint64_t copy_blocks(uint8_t *restrict to,
+								  const uint8_t *restrict p,
+								  size_t blocks)
+{
+	uint64_t low = 0, high = 0;
+
+	for (size_t n = 0; n < blocks * (BLOCK / 8); n++) {
+		uint64_t word;
+
+		memcpy(&word, p + n * 8, 8);
+		memcpy(to + n * 8, &word, 8);
+		low += word & 0xffffffff;
+		high += word >> 32;
+	}
+	return low + high;
+}
+
 #ifdef __x86_64__
 __attribute__((target("avx2"), noinline)) static uint64_t add_blocks_avx2(const uint8_t *p,
 									  size_t blocks)
@@ -39,12 +57,29 @@ __attribute__((target("avx2"), noinline)) static uint64_t add_blocks_avx2(const 
 	return add_blocks(p, blocks);
 }
 
+__attribute__((target("avx2"), noinline)) static uint64_t copy_blocks_avx2(
+	uint8_t *restrict to, const uint8_t *restrict p, size_t blocks)
+{
+	return copy_blocks(to, p, blocks);
+}
+
 /* Not target_clones: its ifunc resolver runs before the sanitizers are up, and musl has none. */
 static inline uint64_t add_bulk(const uint8_t *p, size_t blocks)
 {
 	return __builtin_cpu_supports("avx2") ? add_blocks_avx2(p, blocks) : add_blocks(p, blocks);
 }
+
+static inline uint64_t copy_bulk(uint8_t *to, const uint8_t *p, size_t blocks)
+{
+	return __builtin_cpu_supports("avx2") ? copy_blocks_avx2(to, p, blocks)
+					      : copy_blocks(to, p, blocks);
+}
 #else
+static inline uint64_t copy_bulk(uint8_t *to, const uint8_t *p, size_t blocks)
+{
+	return copy_blocks(to, p, blocks);
+}
+
 static inline uint64_t add_bulk(const uint8_t *p, size_t blocks)
 {
 	return add_blocks(p, blocks);
@@ -85,6 +120,20 @@ uint64_t sl_csum_add(uint64_t sum, const void *bytes, size_t len)
 	if (blocks)
 		sum = add(sum, add_bulk(p, blocks));
 	return add(sum, add_tail(p + blocks * BLOCK, len % BLOCK));
+}
+
+uint64_t sl_csum_copy(void *to, const void *bytes, size_t len, uint64_t sum)
+{
+	const uint8_t *p = bytes;
+	uint8_t *out = to;
+	size_t blocks = len / BLOCK, done = blocks * BLOCK;
+
+	if (blocks)
+		sum = add(sum, copy_bulk(out, p, blocks));
+	if (done == len)
+		return sum;
+	memcpy(out + done, p + done, len - done);
+	return add(sum, add_tail(out + done, len - done));
 }
 
 uint64_t sl_csum_add_odd(uint64_t sum, const void *bytes, size_t len)

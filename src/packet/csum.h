@@ -14,6 +14,10 @@
 /** sl_csum_add() - add bytes that start at an even offset of the summed data */
 uint64_t sl_csum_add(uint64_t sum, const void *bytes, size_t len);
 
+/** sl_csum_copy() - copy @len bytes to memory that does not overlap them, and add them as
+ * sl_csum_add() does */
+uint64_t sl_csum_copy(void *to, const void *bytes, size_t len, uint64_t sum);
+
 /** sl_csum_add_odd() - add bytes that start at an odd offset of the summed data */
 uint64_t sl_csum_add_odd(uint64_t sum, const void *bytes, size_t len);
 

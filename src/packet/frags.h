@@ -16,6 +16,11 @@ size_t sl_frags_copy(const struct sl_ring *ring, struct sl_packet *packet, size_
 uint64_t sl_frags_csum(const struct sl_ring *ring, struct sl_packet *packet, size_t at, size_t len,
 		       uint64_t sum);
 
+/** sl_frags_copy_csum() - sl_frags_copy() and sl_frags_csum() in one go; all @len bytes are there
+ */
+uint64_t sl_frags_copy_csum(const struct sl_ring *ring, struct sl_packet *packet, size_t at,
+			    void *to, size_t len, uint64_t sum);
+
 /**
  * sl_frags_slice() - name @len bytes from offset @at by fragments, without a copy
  *

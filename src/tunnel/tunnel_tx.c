@@ -263,8 +263,8 @@ static bool seal_segment(struct tunnel *t, const struct sl_ring *ring, struct sl
 
 	if (!sl_cut_next(cut, out, &segment))
 		return false;
-	sl_frags_copy(ring, packet, segment.at, payload, segment.len);
-	sl_cut_csum(cut, out, sl_csum_add(0, payload, segment.len));
+	sl_cut_csum(cut, out,
+		    sl_frags_copy_csum(ring, packet, segment.at, payload, segment.len, 0));
 	piece = (struct sl_piece){out, out, cut->headers_len + segment.len};
 	seal_scratch(t, &piece, 1);
 	return cut->at < cut->end;

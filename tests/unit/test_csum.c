@@ -34,6 +34,28 @@ static void test_every_length_and_alignment(void **state)
 	}
 }
 
+/* The same bytes and the same sum, and nothing beside them is read or written. */
+static void test_copy(void **state)
+{
+	uint8_t bytes[300];
+
+	(void)state;
+	random_fill(&(uint64_t){1}, bytes, sizeof(bytes));
+	for (size_t len = 0; len <= 200; len++) {
+		for (size_t skew = 0; skew < 64; skew++) {
+			size_t from = skew % 8, to = skew / 8;
+			uint64_t sum = skew % 3 ? UINT64_MAX - skew : len;
+			uint8_t *b = exact(bytes, len + from), *c = exact(bytes, len + to);
+			uint64_t got = sl_csum_copy(c + to, b + from, len, sum);
+
+			want(sl_csum_fold(got) == sl_csum_fold(sl_csum_add(sum, b + from, len)));
+			want(!memcmp(c + to, bytes + from, len) && !memcmp(c, bytes, to));
+			exact_free(b, len + from);
+			exact_free(c, len + to);
+		}
+	}
+}
+
 static void test_large_and_extreme(void **state)
 {
 	const size_t len = 1 << 20;
@@ -162,6 +184,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_length_and_alignment),
+		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_large_and_extreme),
 		cmocka_unit_test(test_fold),
 		cmocka_unit_test(test_pieces),

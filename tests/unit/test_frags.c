@@ -81,6 +81,17 @@ static void check_csum(struct bench *b, uint32_t at, uint32_t len, uint64_t sum)
 	     sl_csum_fold(sl_csum_add(sum, b->flat + at, len)) % 65535);
 }
 
+static void check_copy_csum(struct bench *b, uint32_t at, uint32_t len, uint64_t sum)
+{
+	uint8_t to[FLAT_MAX + 64] = {0};
+	uint64_t got = sl_frags_copy_csum(b->ring, b->packet, at, to, len, sum);
+
+	want(sl_csum_fold(got) % 65535 ==
+	     sl_csum_fold(sl_csum_add(sum, b->flat + at, len)) % 65535);
+	want(!memcmp(to, b->flat + at, len));
+	want(!to[len]);
+}
+
 static void check_slice(struct bench *b, uint32_t at, uint32_t len)
 {
 	struct sl_frag out[SL_PACKET_FRAGS_MAX + 1];
@@ -121,6 +132,7 @@ static void test_against_flat(void **state)
 			check_copy(&b, at, len);
 			check_copy(&b, at, len + random_in(&r, 0, 32));
 			check_csum(&b, at, len, random_next(&r));
+			check_copy_csum(&b, at, len, random_next(&r));
 			check_slice(&b, at, len);
 		}
 		bench_take(&b);
