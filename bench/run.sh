@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Every benchmark, or those that are named: `make bench`. Tables on standard output, progress on
 # standard error, both kinds of results in bench/results/NAME.md and NAME.json.
-# usage: bench/run.sh [--quick] [ring|aead|gen|tap|tunnel]...
+# usage: bench/run.sh [--quick] [ring|aead|segments|gen|tap|tunnel]...
 set -eu
 cd "$(dirname "$0")/.."
 build=build/release
@@ -12,9 +12,9 @@ names=
 for word; do
     case $word in
     --quick) quick=--quick ;;
-    ring | aead | gen | tap | tunnel) names="$names $word" ;;
+    ring | aead | segments | gen | tap | tunnel) names="$names $word" ;;
     *)
-        echo "usage: bench/run.sh [--quick] [ring|aead|gen|tap|tunnel]..." >&2
+        echo "usage: bench/run.sh [--quick] [ring|aead|segments|gen|tap|tunnel]..." >&2
         exit 2
         ;;
     esac
@@ -71,14 +71,28 @@ aead() {
     } | tee "$results/aead.md"
 }
 
+segments() {
+    ninja -C "$build" --quiet bench/segments >&2
+    # shellcheck disable=SC2046 # options
+    "$build/bench/segments" --json $([ -z "$quick" ] || echo --rounds 5 --packets 5000) >"$results/segments.json"
+    {
+        printf '### Cutting and sealing, opening and putting together\n\n'
+        python3 -B bench/report.py "$results/segments.json"
+        echo
+        # shellcheck disable=SC2086 # an option
+        bench/segments.sh "$build/bench/segments" ${quick:+1000} || [ $? = 77 ]
+        echo
+    } | tee "$results/segments.md"
+}
+
 header | tee "$results/machine.md"
 failed=0
-for name in ${names:-ring aead gen tap tunnel}; do
+for name in ${names:-ring aead segments gen tap tunnel}; do
     echo "$name: $(date +%T)" >&2
     status=0
     # Waited for in the background: a signal ends this script, and tells the benchmark, at once.
     case $name in
-    ring | aead) $name & ;;
+    ring | aead | segments) $name & ;;
     *) bench/$name.sh $quick & ;;
     esac
     child=$!
