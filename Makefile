@@ -4,6 +4,7 @@ MESON ?= meson
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_TIME ?= 60
+SOAK_SECONDS ?= 600
 BUILD = build/release
 # meson says a lot, and its errors on standard output too: show it only when it fails.
 SETUP = mkdir -p build && quietly() { "$$@" >build/configure.log || { cat build/configure.log; exit 1; }; } && \
@@ -37,6 +38,12 @@ fuzz: ## fuzz every parser of outside bytes for FUZZ_TIME seconds each
 	@scripts/deps.sh check
 	@FUZZ_TIME='$(FUZZ_TIME)' scripts/fuzz.sh
 
+soak: ## ten minutes (SOAK_SECONDS) of tunnel at full rate: new keys, flat memory, every loss counted
+	@scripts/deps.sh check
+	@$(MAKE) --no-print-directory all
+	@echo "running tests/netns/tunnel-soak.sh for $(SOAK_SECONDS) s"
+	@SOAK_SECONDS='$(SOAK_SECONDS)' tests/netns/tunnel-soak.sh $(BUILD)/src/sluice
+
 fmt: ## clang-format every .c and .h file in place
 	@echo "formatting .c and .h files"
 	@python3 -B tests/build/format.py . --fix
@@ -53,4 +60,4 @@ clean: ## remove build/
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 10
 
-.PHONY: all run check bench fuzz fmt install clean help
+.PHONY: all run check bench fuzz soak fmt install clean help

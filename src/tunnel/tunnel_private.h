@@ -49,7 +49,10 @@ struct receiver {
 	uint32_t following[BUFFERS];
 	uint32_t spent;
 	uint32_t overflows; /* SO_RXQ_OVFL as last seen */
-	bool starved;	    /* the ring had no room when last looked at */
+	uint32_t missed;    /* of these, since the last packet that was opened */
+	uint32_t last_id;   /* the newest packet's, and its first byte, which has its key's id */
+	uint8_t last_key;
+	bool starved; /* the ring had no room when last looked at */
 	uint64_t heard_at;
 	struct sl_address peer; /* none: no session */
 

@@ -202,6 +202,26 @@ static bool is_packet(const struct tunnel *t, const struct sl_data_opened *opene
 	return opened->len && (opened->payload[0] >> 4 == 4 || opened->payload[0] >> 4 == 6);
 }
 
+/*
+ * The kernel counts the messages that its queue had no room for, and one may be a train of many
+ * packets. They came just before the message that told of them: so many ids are missing. Those of
+ * another key start at 1; what was lost of the end of the key before it, nobody knows.
+ */
+static void count_rest(struct receiver *rx, const uint8_t *packet, bool newest)
+{
+	uint32_t id = sl_get_be32(packet + 4), before = packet[0] == rx->last_key ? rx->last_id : 0;
+	uint64_t lost = id > before ? id - before - 1 : 0, most = (uint64_t)rx->missed * TRAIN_MAX;
+
+	lost = sl_min(lost, most);
+	if (lost > rx->missed)
+		sl_count_add(&rx->count.drops[SL_DROP_SOURCE], lost - rx->missed);
+	rx->missed = 0;
+	if (newest) { /* of its key, which may be another session's of the same id */
+		rx->last_key = packet[0];
+		rx->last_id = id;
+	}
+}
+
 static bool open_data(struct tunnel *t, const struct sl_address *from, uint8_t *packet, size_t len,
 		      uint64_t now_ns, struct sl_data_opened *opened)
 {
@@ -222,6 +242,7 @@ static bool open_data(struct tunnel *t, const struct sl_address *from, uint8_t *
 		drop(rx, reason_of(ret));
 		return false;
 	}
+	count_rest(rx, packet, opened->newest);
 	rx->heard_at = now_ns;
 	newest = sl_control_heard(t->control, opened->key_id, now_ns) && opened->newest;
 	if (moved && newest) {
@@ -265,6 +286,7 @@ static void count_overflows(struct receiver *rx, const struct cmsghdr *c)
 
 	memcpy(&now, CMSG_DATA(c), sizeof(now));
 	sl_count_add(&rx->count.drops[SL_DROP_SOURCE], now - rx->overflows);
+	rx->missed += now - rx->overflows;
 	rx->overflows = now;
 }
 
