@@ -29,6 +29,17 @@ static uint64_t drops_of(const struct sl_link_stats *s, unsigned reason)
 	return s->in.drops[reason] + s->between.drops[reason] + s->out.drops[reason];
 }
 
+/* A port may cut and copy by itself what the link need not. */
+static uint64_t cut_of(const struct sl_link_stats *s)
+{
+	return s->in.cut + s->between.cut + s->out.cut;
+}
+
+static uint64_t copied_of(const struct sl_link_stats *s)
+{
+	return s->in.copied + s->between.copied + s->out.copied;
+}
+
 static struct rates rates_of(const struct sl_link_stats *now, const struct sl_link_stats *before,
 			     double seconds)
 {
@@ -75,10 +86,8 @@ static json_object *direction_json(const struct show *show, unsigned from,
 	json_object_object_add(d, "bytes", json_object_new_uint64(s->out.bytes));
 	json_object_object_add(d, "pps", decimal(rates.pps, 1));
 	json_object_object_add(d, "bps", decimal(rates.bps, 0));
-	json_object_object_add(d, "cut", json_object_new_uint64(s->between.cut));
-	json_object_object_add(
-		d, "copied",
-		json_object_new_uint64(s->in.copied + s->between.copied + s->out.copied));
+	json_object_object_add(d, "cut", json_object_new_uint64(cut_of(s)));
+	json_object_object_add(d, "copied", json_object_new_uint64(copied_of(s)));
 	json_object_object_add(d, "drops", drops_json(s));
 	json_object_object_add(d, "gone", json_object_new_boolean(s->gone));
 	return d;
@@ -170,9 +179,9 @@ static void print_total(const struct show *show, unsigned from, const struct sl_
 	       show->names[!from], (unsigned long long)s->out.packets,
 	       scaled((double)s->out.bytes, bytes, sizeof(bytes)),
 	       scaled(rates.bps, bps, sizeof(bps)), *drops ? drops : " none");
-	if (s->between.cut || s->between.copied)
+	if (cut_of(s) || copied_of(s))
 		printf("  %llu super-packets cut, %llu packets copied\n",
-		       (unsigned long long)s->between.cut, (unsigned long long)s->between.copied);
+		       (unsigned long long)cut_of(s), (unsigned long long)copied_of(s));
 }
 
 static void show_one(struct show *show, const struct sl_link *link, bool final)

@@ -107,7 +107,8 @@ static int open_queues(struct tap *tap)
 			tap->regions[q] = *sl_arena_region(tap->queues[q].arena);
 	}
 	for (unsigned q = 0; q < tap->tun.queues && !ret; q++)
-		sl_tap_queue_attach(&tap->queues[q], tap->tun.fds[q], tap->tun.vnet);
+		sl_tap_queue_attach(&tap->queues[q], tap->tun.fds[q], tap->tun.layer,
+				    tap->tun.vnet);
 	return ret;
 }
 
@@ -238,7 +239,8 @@ static int attach_again(struct tap *tap)
 	if (!ret)
 		ret = configure(tap);
 	for (unsigned q = 0; q < tap->tun.queues && !ret; q++)
-		sl_tap_queue_attach(&tap->queues[q], tap->tun.fds[q], tap->tun.vnet);
+		sl_tap_queue_attach(&tap->queues[q], tap->tun.fds[q], tap->tun.layer,
+				    tap->tun.vnet);
 	return ret;
 }
 
@@ -286,8 +288,15 @@ static int tap_rx(struct sl_port *port, unsigned q, struct sl_ring *ring)
 static int tap_tx(struct sl_port *port, unsigned q, struct sl_ring *ring)
 {
 	struct tap *tap = tap_of(port);
+	struct tap_queue *queue = &tap->queues[q];
+	bool cut = queue->cuts;
+	int ret = sl_tap_queue_tx(queue, ring);
 
-	return sl_tap_queue_tx(&tap->queues[q], ring);
+	if (queue->cuts && !cut)
+		sl_log(tap->log, SL_LOG_INFO,
+		       "%s: the kernel refuses super-packets written to it: they are cut",
+		       tap->tun.name);
+	return ret;
 }
 
 /* Only from now on may control() take the descriptors away: nobody is inside rx() or tx(). */

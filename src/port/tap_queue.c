@@ -7,6 +7,8 @@
 #include "base/count.h"
 #include "base/fd.h"
 #include "base/reason.h"
+#include "packet/cut.h"
+#include "packet/frags.h"
 #include "port/tap_queue.h"
 
 #define BUFFERS	 256
@@ -34,9 +36,10 @@ int sl_tap_queue_open(struct tap_queue *queue, uint16_t region, size_t frame)
 	return ret;
 }
 
-void sl_tap_queue_attach(struct tap_queue *queue, int fd, bool vnet)
+void sl_tap_queue_attach(struct tap_queue *queue, int fd, unsigned layer, bool vnet)
 {
 	queue->fd = fd;
+	queue->layer = layer;
 	queue->vnet = vnet;
 }
 
@@ -205,6 +208,65 @@ static ssize_t write_one(const struct tap_queue *queue, struct sl_ring *ring, ui
 	return write(queue->fd, start, packet->frag.len + before);
 }
 
+static ssize_t write_segment(const struct tap_queue *queue, struct sl_ring *ring, uint32_t at,
+			     const struct sl_cut *cut, uint8_t *headers,
+			     const struct sl_segment *segment)
+{
+	struct virtio_net_hdr hdr = {
+		.flags = SL_OFFLOAD_NEEDS_CSUM,
+		.csum_start = cut->csum_start,
+		.csum_offset = cut->csum_offset,
+	};
+	struct iovec iov[SL_PACKET_FRAGS_MAX + 2] = {{&hdr, sizeof(hdr)},
+						     {headers, cut->headers_len}};
+	struct sl_frag frags[SL_PACKET_FRAGS_MAX];
+	int n = sl_frags_slice(ring, sl_ring_packet(ring, at), segment->at, segment->len, frags,
+			       SL_PACKET_FRAGS_MAX);
+
+	for (int i = 0; i < n; i++)
+		iov[2 + i] = (struct iovec){frags[i].addr, frags[i].len};
+	return writev(queue->fd, iov, 2 + n);
+}
+
+/* Some kernels (6.6.44) refuse super-packets that are right, those with a shorter last segment: a
+ * TCP connection would come to a stop. They take the segments. */
+static ssize_t write_cut(struct tap_queue *queue, struct sl_ring *ring, uint32_t at)
+{
+	struct sl_packet *packet = sl_ring_packet(ring, at);
+	struct sl_offload offload = *sl_ring_offload(ring, at);
+	uint8_t headers[SL_HEADERS_MAX];
+	size_t copied = sl_frags_copy(ring, packet, 0, headers, sizeof(headers));
+	struct sl_segment segment;
+	struct sl_cut cut;
+
+	if (sl_cut_start(&cut, headers, copied, sl_ring_packet_len(ring, packet), queue->layer,
+			 &offload)) {
+		errno = EINVAL;
+		return -1;
+	}
+	for (bool first = true; sl_cut_next(&cut, headers, &segment); first = false) {
+		if (write_segment(queue, ring, at, &cut, headers, &segment) >= 0)
+			continue;
+		if (errno == EAGAIN && !first)
+			errno = ENOBUFS; /* not all of it again */
+		return -1;
+	}
+	queue->cuts = true;
+	sl_count_add(&queue->tx.cut, 1);
+	return 0;
+}
+
+static ssize_t write_packet(struct tap_queue *queue, struct sl_ring *ring, uint32_t at)
+{
+	ssize_t ret = write_one(queue, ring, at);
+
+	if (ret < 0 && errno == EINVAL && queue->vnet &&
+	    sl_ring_packet(ring, at)->flags & SL_PACKET_OFFLOAD &&
+	    sl_ring_offload(ring, at)->gso_type)
+		ret = write_cut(queue, ring, at);
+	return ret;
+}
+
 int sl_tap_queue_tx(struct tap_queue *queue, struct sl_ring *ring)
 {
 	uint32_t at, ready = sl_ring_ready(ring, &at), done = 0, sent = 0;
@@ -214,7 +276,7 @@ int sl_tap_queue_tx(struct tap_queue *queue, struct sl_ring *ring)
 	for (ready = sl_min(ready, BURST); done < ready; done++, at++) {
 		uint32_t len = sl_ring_packet_len(ring, sl_ring_packet(ring, at));
 
-		if (write_one(queue, ring, at) >= 0) {
+		if (write_packet(queue, ring, at) >= 0) {
 			sent++;
 			bytes += len;
 			continue;

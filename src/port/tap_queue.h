@@ -20,10 +20,12 @@
  * @stride: bytes from one buffer to the next
  * @free:   buffers that are not lent, the last given back on top: it is still in
  *          the cache
+ * @cuts:   the kernel has refused a super-packet that was right, and took its segments
  */
 struct tap_queue {
 	int fd;
-	bool vnet;
+	bool vnet, cuts;
+	unsigned layer;
 	uint16_t region;
 	struct sl_arena *arena;
 	uint8_t *base;
@@ -38,8 +40,8 @@ struct tap_queue {
 /** sl_tap_queue_open() - make buffers for packets of @frame bytes */
 int sl_tap_queue_open(struct tap_queue *queue, uint16_t region, size_t frame);
 
-/** sl_tap_queue_attach() - read and write @fd from now on; not owned */
-void sl_tap_queue_attach(struct tap_queue *queue, int fd, bool vnet);
+/** sl_tap_queue_attach() - read and write @fd, of @layer, from now on; not owned */
+void sl_tap_queue_attach(struct tap_queue *queue, int fd, unsigned layer, bool vnet);
 
 void sl_tap_queue_close(struct tap_queue *queue);
 

@@ -26,7 +26,7 @@ static const char *kind_of(const struct tun *tun)
 	return tun->layer == 2 ? "TAP" : "TUN";
 }
 
-/* Ask for as much as the kernel has; each step down is logged. A persistent interface
+/* Ask for as much as the kernel has, and say when that is not all. A persistent interface
  * keeps what its last user asked for, so "nothing" has to be asked for too. */
 static void set_offloads(struct tun *tun, bool offload, const struct sl_log *log)
 {
@@ -41,18 +41,23 @@ static void set_offloads(struct tun *tun, bool offload, const struct sl_log *log
 		{TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN,
 		 SL_CAN_CSUM | SL_CAN_TSO4 | SL_CAN_TSO6 | SL_CAN_ECN, "checksum and TSO"},
 		{TUN_F_CSUM, SL_CAN_CSUM, "checksum"},
+		{0, 0, "none"},
 	};
+	size_t i = offload ? 0 : sl_array_len(steps) - 1;
+	int err = 0;
 
-	for (size_t i = 0; offload && i < sl_array_len(steps); i++) {
-		if (!ioctl(tun->fds[0], TUNSETOFFLOAD, (unsigned long)steps[i].tun_f)) {
-			tun->can = steps[i].can;
-			sl_log(log, SL_LOG_DEBUG, "%s: offloads: %s", tun->name, steps[i].what);
-			return;
-		}
-		sl_log(log, SL_LOG_INFO, "%s: this kernel refuses the offloads %s: %s", tun->name,
-		       steps[i].what, strerror(errno));
+	while (ioctl(tun->fds[0], TUNSETOFFLOAD, (unsigned long)steps[i].tun_f)) {
+		err = errno;
+		if (i + 1 == sl_array_len(steps))
+			break;
+		i++;
 	}
-	ioctl(tun->fds[0], TUNSETOFFLOAD, 0ul);
+	tun->can = steps[i].can;
+	if (err)
+		sl_log(log, SL_LOG_INFO, "%s: offloads: %s; the kernel refuses more: %s", tun->name,
+		       steps[i].what, strerror(err));
+	else
+		sl_log(log, SL_LOG_DEBUG, "%s: offloads: %s", tun->name, steps[i].what);
 }
 
 static int fail_attach(const struct tun *tun, int err)

@@ -220,7 +220,7 @@ static int open_all(struct tunnel *t, const struct sl_args *args)
 	if (!ret)
 		ret = open_control(t, args, &config);
 	if (!ret)
-		ret = sl_udp_open(&local, &t->udp);
+		ret = sl_udp_open(&local, t->log, &t->udp);
 	if (!ret)
 		ret = open_buffers(t);
 	if (ret)

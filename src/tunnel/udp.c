@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/reason.h"
 #include "tunnel/udp.h"
 
@@ -42,7 +43,19 @@ static int fail_bind(const struct sl_address *local, int err)
 	return sl_fail(err, "cannot bind local=%s: %s", text, strerror(err));
 }
 
-int sl_udp_open(const struct sl_address *local, struct udp *out)
+/* Linux 5.0 */
+static void set_gro(int fd, const struct sl_log *log)
+{
+	const int on = 1;
+
+	if (setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)))
+		sl_log(log, SL_LOG_INFO,
+		       "tunnel: the kernel puts no received packets together here (UDP_GRO): each "
+		       "comes by itself: %s",
+		       strerror(errno));
+}
+
+int sl_udp_open(const struct sl_address *local, const struct sl_log *log, struct udp *out)
 {
 	const int on = 1, kind = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
 	int ret;
@@ -56,7 +69,7 @@ int sl_udp_open(const struct sl_address *local, struct udp *out)
 	}
 	set_buffers(out->fd);
 	setsockopt(out->fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on));
-	setsockopt(out->fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)); /* Linux 5.0 */
+	set_gro(out->fd, log);
 	if (!bind(out->fd, &local->sa, local->len))
 		return 0;
 	ret = fail_bind(local, errno);

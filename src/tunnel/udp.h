@@ -3,6 +3,8 @@
 #ifndef SL_TUNNEL_UDP_H
 #define SL_TUNNEL_UDP_H
 
+#include <sluice/log.h>
+
 #include "tunnel/address.h"
 
 /** struct udp - @probe is never sent on: connecting it tells a path's MTU */
@@ -12,8 +14,8 @@ struct udp {
 };
 
 /** sl_udp_open() - bind @local in the namespace this thread is in; 0 or a negative errno with a
- * reason */
-int sl_udp_open(const struct sl_address *local, struct udp *out);
+ * reason. @log is told what the kernel lacks. */
+int sl_udp_open(const struct sl_address *local, const struct sl_log *log, struct udp *out);
 void sl_udp_close(struct udp *udp);
 
 /** sl_udp_path_mtu() - largest IP packet to @to, in bytes; 1500 when nobody knows */
