@@ -27,7 +27,7 @@ static void start_train(struct yard *yard, uint32_t len)
 		.first = yard->n_segments,
 		.size = len,
 		.closed = !yard->whole || len > yard->largest,
-		.mark = yard->n_trains > 1 ? train[-1].mark : 0,
+		.mark = yard->mark, /* it may end nothing */
 	};
 }
 
@@ -141,7 +141,8 @@ static bool refused(struct yard *yard, int err, struct sl_count *count)
 	if (err == EINTR)
 		return true;
 	if (train->n > 1 && (err == EMSGSIZE || err == EINVAL || err == EIO)) {
-		/* EIO: no device on the way can do the checksums. EINVAL: no such option. */
+		/* EIO: no device on the way can do the checksums. EINVAL: no such option, or an
+		 * older kernel's EMSGSIZE; sl_yard_path() starts anew. */
 		yard->whole &= err == EMSGSIZE;
 		train->singly = true;
 		return true;

@@ -42,12 +42,14 @@ struct train {
  * @largest:  segment that fits the path: larger ones would have to be fragmented, which the
  *            kernel does not do to trains
  * @next:     the first train that is not sent
+ * @mark:     what is over already, whatever comes of the trains that follow
  */
 struct yard {
 	int fd;
 	bool whole;
 	uint32_t largest;
 	struct sl_address to;
+	uint32_t mark;
 	unsigned n_segments, n_trains, next, n_iovs;
 	struct {
 		uint16_t iov, n;
@@ -61,6 +63,13 @@ struct yard {
 
 /** sl_yard_open() - @fd: not owned */
 void sl_yard_open(struct yard *yard, int fd);
+
+/** sl_yard_path() - the largest segment that fits; on another path trains are tried again */
+static inline void sl_yard_path(struct yard *yard, uint32_t largest)
+{
+	yard->whole |= largest != yard->largest;
+	yard->largest = largest;
+}
 
 /** sl_yard_room() - may another segment be added? */
 static inline bool sl_yard_room(const struct yard *yard)
@@ -77,9 +86,10 @@ static inline struct iovec *sl_yard_iov(struct yard *yard)
 /** sl_yard_add() - the next segment has @n pieces and @len bytes; there is room */
 void sl_yard_add(struct yard *yard, unsigned n, uint32_t len);
 
-/** sl_yard_mark() - what is over once the last train so far is sent */
+/** sl_yard_mark() - what is over once the last train so far is sent; at once when there is none */
 static inline void sl_yard_mark(struct yard *yard, uint32_t mark)
 {
+	yard->mark = mark;
 	if (yard->n_trains)
 		yard->trains[yard->n_trains - 1].mark = mark;
 }

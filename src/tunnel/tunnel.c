@@ -280,6 +280,7 @@ void sl_tunnel_stop(struct sl_port *port)
 		sl_tunnel_send_own(t, bye, sizeof(bye), now_ns);
 	sl_yard_clear(&t->tx.yard);
 	t->tx.cutting = false;
+	t->tx.at = t->tx.sealed_at; /* the link gives back what was in flight */
 }
 
 /*

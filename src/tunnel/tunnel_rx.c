@@ -2,6 +2,7 @@
 /* From the socket: open what is sealed, hand control packets on, post the rest. */
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/ip.h>
 #include <netinet/udp.h>
 
 #include <sluice/producer.h>
@@ -116,6 +117,12 @@ static void post_answers(struct tunnel *t, struct sl_ring *ring)
 	pthread_mutex_unlock(&t->lock);
 }
 
+/* A fragment but the first, in which no ports are; @ip: of at least 8 bytes. */
+static bool later_fragment(const uint8_t *ip)
+{
+	return *ip >> 4 == 4 && sl_get_be16(ip + 6) & IP_OFFMASK;
+}
+
 /* Could the two be of one flow? In doubt, yes: what is not merged must not overtake. */
 static bool may_be_of(const struct sl_coalesce *c, const uint8_t *bytes, uint32_t len)
 {
@@ -127,7 +134,7 @@ static bool may_be_of(const struct sl_coalesce *c, const uint8_t *bytes, uint32_
 	if (memcmp(first + ip + at, bytes + ip + at, n) != 0)
 		return false;
 	/* The same header length and protocol: then ports lie where ports lie. */
-	if (len < c->h.l4 + 4u || first[ip] != bytes[ip] ||
+	if (len < c->h.l4 + 4u || first[ip] != bytes[ip] || later_fragment(bytes + ip) ||
 	    first[ip + (c->h.ip == 4 ? 9 : 6)] != bytes[ip + (c->h.ip == 4 ? 9 : 6)])
 		return true;
 	return !memcmp(first + c->h.l4, bytes + c->h.l4, 4);

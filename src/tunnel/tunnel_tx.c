@@ -29,8 +29,8 @@ static bool learn_peer(struct tunnel *t)
 {
 	struct sender *tx = &t->tx;
 
-	tx->yard.largest =
-		sl_load_relaxed(&t->mtu) + (t->layer == 2 ? ETH_LEN : 0) + SL_DATA_OVERHEAD;
+	sl_yard_path(&tx->yard,
+		     sl_load_relaxed(&t->mtu) + (t->layer == 2 ? ETH_LEN : 0) + SL_DATA_OVERHEAD);
 	if (sl_load_acquire(&t->peer_changes) != tx->peer_changes) {
 		pthread_mutex_lock(&t->lock);
 		tx->yard.to = t->peer;
@@ -236,13 +236,15 @@ static bool start_cutting(struct tunnel *t, struct sl_ring *ring, uint32_t at)
 	struct sender *tx = &t->tx;
 	uint8_t copy[SL_HEADERS_MAX];
 	size_t copied = sl_frags_copy(ring, packet, 0, copy, sizeof(copy));
+	uint32_t largest;
 	int ret = sl_cut_start(&tx->cut, copy, copied, len, t->layer, sl_ring_offload(ring, at));
 
 	if (ret) {
 		drop(tx, ret == -EOPNOTSUPP ? SL_DROP_UNSUPPORTED : SL_DROP_MALFORMED, 1);
 		return false;
 	}
-	if (too_big(t, ring, packet, len, (uint32_t)tx->cut.headers_len + tx->cut.gso_size)) {
+	largest = (uint32_t)tx->cut.headers_len + tx->cut.gso_size;
+	if (largest > FRAME_MAX - SL_DATA_OVERHEAD || too_big(t, ring, packet, len, largest)) {
 		drop(tx, SL_DROP_TOO_LARGE, 1);
 		return false;
 	}
@@ -308,8 +310,10 @@ static unsigned fill(struct tunnel *t, struct sl_ring *ring)
 	unsigned n = 0;
 
 	tx->used = 0;
-	if (!sl_ring_in_flight(ring))
+	if (!sl_ring_in_flight(ring)) {
 		tx->at = tx->sealed_at = at;
+		sl_yard_mark(&tx->yard, at);
+	}
 	while (room(tx)) {
 		if (tx->cutting) {
 			if (!seal_segment(t, ring, sl_ring_packet(ring, tx->sealed_at)))

@@ -27,6 +27,7 @@ static struct {
 	unsigned busy, refuse,
 		broken; /* per cent of calls: EAGAIN, EMSGSIZE for trains, ENETUNREACH */
 	bool no_trains; /* EIO for each */
+	bool one, full; /* busy after one message; it is */
 	unsigned calls;
 	unsigned n;
 	uint32_t got[MANY]; /* the number that each datagram carries */
@@ -65,7 +66,7 @@ static int take(const struct msghdr *hdr)
 		return EIO;
 	if (size && chance(kernel.refuse))
 		return EMSGSIZE;
-	if (chance(kernel.busy))
+	if (chance(kernel.busy) || kernel.full)
 		return EAGAIN;
 	if (chance(kernel.broken))
 		return ENETUNREACH;
@@ -77,6 +78,7 @@ static int take(const struct msghdr *hdr)
 		memcpy(&kernel.got[kernel.n], bytes + at, 4);
 		kernel.len[kernel.n++] = sl_min(size, len - at);
 	}
+	kernel.full = kernel.one;
 	return 0;
 }
 
@@ -258,6 +260,39 @@ static void test_falls_back(void **state)
 	assert_true(sl_yard_send(yard, &count, &mark));
 	assert_int_equal(kernel.n, 12);
 	assert_int_equal(count.packets, 12);
+	sl_yard_path(yard, 1500);
+	assert_false(yard->whole);
+	sl_yard_path(yard, 1400); /* another path: perhaps that was why */
+	assert_true(yard->whole);
+	free(yard);
+}
+
+/* A train that ends nothing leaves over what was over before it, and that alone. */
+static void test_marks(void **state)
+{
+	struct yard *yard = new_yard(1500);
+	struct sl_count count = {0};
+	uint32_t mark = 0;
+	uint64_t r = 1;
+
+	(void)state;
+	memset(&kernel, 0, sizeof(kernel));
+	sl_yard_mark(yard, 7);
+	for (unsigned i = 0; i < 3; i++)
+		add(yard, &r, i, 1000 + i);
+	sl_yard_mark(yard, 8);
+	kernel.one = true;
+	assert_false(sl_yard_send(yard, &count, &mark));
+	assert_int_equal(kernel.n, 1);
+	assert_int_equal(mark, 7);
+	kernel.one = kernel.full = false;
+	assert_true(sl_yard_send(yard, &count, &mark));
+	assert_int_equal(mark, 8);
+	add(yard, &r, 3, 1000); /* of the next, which is not over */
+	add(yard, &r, 4, 1001);
+	kernel.one = true;
+	assert_false(sl_yard_send(yard, &count, &mark));
+	assert_int_equal(mark, 8);
 	free(yard);
 }
 
@@ -268,6 +303,7 @@ int main(void)
 		cmocka_unit_test(test_one_call),
 		cmocka_unit_test(test_where_trains_end),
 		cmocka_unit_test(test_falls_back),
+		cmocka_unit_test(test_marks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
