@@ -44,7 +44,7 @@ def save(name, parts, data):
     RESULTS.mkdir(exist_ok=True)
     text = '\n'.join(parts)
     (RESULTS / f'{name}.md').write_text(text)
-    (RESULTS / f'{name}.json').write_text(json.dumps(data, indent=1) + '\n')
+    (RESULTS / f'{name}.json').write_text(json.dumps(data) + '\n')
     print(text)
 
 
