@@ -34,7 +34,8 @@ enum sl_drop {
 
 /**
  * struct sl_count - one direction at one place
- * @packets: packets moved; a super-packet is one
+ * @packets: packets moved, as they pass the port: a super-packet of a TAP is one, each datagram of
+ *           a tunnel is one
  * @bytes:   their bytes
  * @copied:  packets whose payload was copied on the way
  * @cut:     super-packets that were cut into segments

@@ -17,14 +17,15 @@
 /* What fragments call the memory of a flow's fitting; ports count theirs from 0. */
 #define FIT_REGION_FIRST 0xff00
 
-/* Whoever notices may be the other side's thread. */
+/* Whoever notices may be the other side's thread. A fitting breaks no ring: what is wrong with the
+ * ring on its other side, the target has done. */
 static bool blame(struct flow *flow, const struct sl_ring *ring)
 {
 	enum sl_ring_side who = sl_ring_broken(ring);
+	bool source = who == SL_RING_PRODUCER && ring == flow->ring;
 
 	if (who)
-		sl_side_broke_ring(who == SL_RING_PRODUCER ? flow->source : flow->target,
-				   flow->link);
+		sl_side_broke_ring(source ? flow->source : flow->target, flow->link);
 	return who;
 }
 
@@ -38,10 +39,10 @@ int sl_flow_rx(struct flow *flow)
 	uint32_t at;
 	int n;
 
-	if (rx->dead || flow->ended || sl_ring_broken(flow->ring))
+	if (rx->dead || flow->ended || blame(flow, flow->ring))
 		return 0;
 	if (flow->rx_blocked && sl_ring_returned(flow->ring, &at)) {
-		flow->rx_blocked = false;
+		flow->rx_blocked = flow->rx_starved = false;
 		rx->tries_rx = true;
 	}
 	if (!rx->tries_rx)
@@ -56,7 +57,10 @@ int sl_flow_rx(struct flow *flow)
 	}
 	rx->tries_rx = false;
 	/* Perhaps it would have had more: a busy worker may not come to arm() for long. */
-	flow->rx_blocked = !sl_ring_room(flow->ring, &at);
+	flow->rx_starved = n == -ENOBUFS;
+	flow->rx_blocked = flow->rx_starved || !sl_ring_room(flow->ring, &at);
+	if (flow->rx_starved)
+		return 0;
 	if (n == -ENODATA) {
 		sl_store_release(&flow->ended, 1);
 		sl_link_wake(flow->link);

@@ -58,7 +58,7 @@ static bool arm_rx(struct flow *flow)
 
 	if (flow->rx->dead || flow->ended || sl_ring_broken(flow->ring))
 		return false;
-	if (sl_ring_room(flow->ring, &at)) {
+	if (!flow->rx_starved && sl_ring_room(flow->ring, &at)) {
 		flow->rx->want |= SL_PORT_RX;
 		return false;
 	}

@@ -71,7 +71,8 @@ struct flow {
 
 	struct lane *rx_lane; /* these four: the receiving lane's */
 	struct endpoint *rx;
-	bool rx_blocked; /* no room was left */
+	bool rx_blocked; /* no room was left, or no buffers: */
+	bool rx_starved; /* all of the source's are lent */
 
 	struct lane *tx_lane; /* the sending lane's */
 	struct endpoint *tx;

@@ -31,14 +31,14 @@ static void make_nonce(uint32_t id, const uint8_t iv[DATA_IV_LEN], uint8_t nonce
 
 static void shut_both(struct sl_data *data)
 {
-	sl_gate_shut(&data->opening);
-	sl_gate_shut(&data->sealing);
+	sl_latch_shut(&data->opening);
+	sl_latch_shut(&data->sealing);
 }
 
 static void open_both(struct sl_data *data)
 {
-	sl_gate_open(&data->sealing);
-	sl_gate_open(&data->opening);
+	sl_latch_open(&data->sealing);
+	sl_latch_open(&data->opening);
 }
 
 int sl_data_create(struct sl_data **out)
@@ -47,8 +47,8 @@ int sl_data_create(struct sl_data **out)
 
 	if (!data)
 		return sl_fail(ENOMEM, "no memory for a data channel");
-	sl_gate_init(&data->sealing);
-	sl_gate_init(&data->opening);
+	sl_latch_init(&data->sealing);
+	sl_latch_init(&data->opening);
 	*out = data;
 	return 0;
 }
@@ -70,8 +70,8 @@ void sl_data_release(struct sl_data *data)
 		return;
 	key_release(data->keys[SL_KEY_PRIMARY]);
 	key_release(data->keys[SL_KEY_SECONDARY]);
-	sl_gate_destroy(&data->sealing);
-	sl_gate_destroy(&data->opening);
+	sl_latch_destroy(&data->sealing);
+	sl_latch_destroy(&data->opening);
 	free(data);
 }
 
@@ -82,9 +82,9 @@ void sl_data_set_aead(struct sl_data *data, const struct sl_aead_ops *ops)
 
 void sl_data_set_peer_id(struct sl_data *data, uint32_t peer_id)
 {
-	sl_gate_shut(&data->sealing);
+	sl_latch_shut(&data->sealing);
 	data->peer_id = peer_id; /* its upper byte makes room for opcode and key id */
-	sl_gate_open(&data->sealing);
+	sl_latch_open(&data->sealing);
 }
 
 static int key_check(const struct sl_data_key *key)
@@ -231,20 +231,20 @@ int sl_data_seal(struct sl_data *data, uint8_t head[SL_DATA_OVERHEAD],
 {
 	int ret;
 
-	sl_gate_enter(&data->sealing);
+	sl_latch_enter(&data->sealing);
 	ret = seal(data, head, pieces, n);
-	sl_gate_leave(&data->sealing);
+	sl_latch_leave(&data->sealing);
 	return ret;
 }
 
-int sl_data_seal_aside(struct sl_data *data, uint8_t head[SL_DATA_OVERHEAD],
+int sl_data_seal_aside(struct sl_data *data, const uint32_t *unsent, uint8_t head[SL_DATA_OVERHEAD],
 		       const struct sl_piece *pieces, unsigned n)
 {
 	int ret;
 
-	sl_gate_shut(&data->sealing);
-	ret = seal(data, head, pieces, n);
-	sl_gate_open(&data->sealing);
+	sl_latch_shut(&data->sealing);
+	ret = sl_load_relaxed(unsent) ? -EBUSY : seal(data, head, pieces, n);
+	sl_latch_open(&data->sealing);
 	return ret;
 }
 
@@ -286,10 +286,10 @@ static int check_mirror(struct sl_data *data, struct data_key *key, const uint8_
 	key->open.mirror_tries++;
 	if (!mirror_opens(key, packet, len))
 		return 0;
-	sl_gate_shut(&data->sealing);
+	sl_latch_shut(&data->sealing);
 	dead = !ours(&key->seal, sl_get_be32(packet + 4), packet + AAD_LEN);
 	key->seal.dead |= dead;
-	sl_gate_open(&data->sealing);
+	sl_latch_open(&data->sealing);
 	key->open.dead = dead;
 	return dead ? -EKEYREJECTED : -EBADMSG;
 }
@@ -339,7 +339,7 @@ int sl_data_open(struct sl_data *data, uint8_t *packet, size_t len, struct sl_da
 		return -EINVAL;
 	if (len > DATA_PACKET_MAX)
 		return -EPROTO;
-	sl_gate_enter(&data->opening);
+	sl_latch_enter(&data->opening);
 	for (unsigned i = 0; i < sl_array_len(data->keys); i++) {
 		struct data_key *key = data->keys[i];
 
@@ -348,6 +348,6 @@ int sl_data_open(struct sl_data *data, uint8_t *packet, size_t len, struct sl_da
 			break;
 		}
 	}
-	sl_gate_leave(&data->opening);
+	sl_latch_leave(&data->opening);
 	return err;
 }

@@ -2,7 +2,7 @@
 /*
  * The data channel from inside. See <sluice/data_channel.h>.
  *
- * One thread seals and one opens, each through a gate of its own that is shut only by who changes
+ * One thread seals and one opens, each through a latch of its own that is shut only by who changes
  * keys. Who shuts both shuts the opening one first.
  */
 #ifndef SL_TUNNEL_DATA_H
@@ -10,7 +10,7 @@
 
 #include <sluice/data_channel.h>
 
-#include "base/gate.h"
+#include "base/latch.h"
 #include "tunnel/aead.h"
 #include "tunnel/replay.h"
 
@@ -61,8 +61,8 @@ struct data_opener {
 /**
  * struct data_key - an installed key
  * @key_id: constant
- * @seal:   behind the channel's sealing gate
- * @open:   behind the channel's opening gate
+ * @seal:   behind the channel's sealing latch
+ * @open:   behind the channel's opening latch
  */
 struct data_key {
 	uint8_t key_id;
@@ -73,22 +73,28 @@ struct data_key {
 /**
  * struct sl_data - a channel
  * @aead:    of the keys to come; NULL: the best
- * @keys:    by enum sl_key_slot; written with both gates shut, read inside either
+ * @keys:    by enum sl_key_slot; written with both latches shut, read inside either
  * @peer_id: as the sealer of a key
  */
 struct sl_data {
 	const struct sl_aead_ops *aead;
 	struct data_key *keys[2];
 	uint32_t peer_id;
-	struct sl_gate sealing, opening;
+	struct sl_latch sealing, opening;
 };
 
 /** sl_data_set_aead() - the back end of the keys to come, NULL for the best; before any other
  * thread knows the channel */
 void sl_data_set_aead(struct sl_data *data, const struct sl_aead_ops *ops);
 
-/** sl_data_seal_aside() - sl_data_seal() for a thread that is not the one that seals: slow */
-int sl_data_seal_aside(struct sl_data *data, uint8_t head[SL_DATA_OVERHEAD],
+/**
+ * sl_data_seal_aside() - sl_data_seal() for a thread that is not the one that seals: slow
+ * @unsent: the one that seals sets it before it does, and clears it when all is sent: a packet that
+ *          overtook what waits would push it out of the peer's replay window
+ *
+ * Return: as sl_data_seal(), and -EBUSY when *@unsent.
+ */
+int sl_data_seal_aside(struct sl_data *data, const uint32_t *unsent, uint8_t head[SL_DATA_OVERHEAD],
 		       const struct sl_piece *pieces, unsigned n);
 
 #endif

@@ -83,11 +83,9 @@ static int parse_addresses(const struct sl_args *args, bool server, struct sl_ad
 
 static int open_receiver(struct receiver *rx)
 {
-	size_t stride = (HEADROOM + FRAME_MAX + TAILROOM + 63) & ~63ul;
-
 	for (unsigned i = 0; i < BUFFERS; i++)
 		rx->free[rx->n_free++] = (uint16_t)(BUFFERS - 1 - i);
-	return sl_arena_create(BUFFERS * stride, 0, &rx->arena);
+	return sl_arena_create(BUFFERS * (size_t)STRIDE, 0, &rx->arena);
 }
 
 static int open_buffers(struct tunnel *t)
@@ -145,6 +143,7 @@ static void peer_changed(void *ctx, const struct sl_address *to)
 	struct tunnel *t = ctx;
 
 	t->rx.heard_at = sl_now_ns();
+	memset(t->rx.last_ids, 0, sizeof(t->rx.last_ids));
 	if (to)
 		measure_path(t, to);
 	sl_tunnel_set_peer(t, to ? to : &nobody);
@@ -274,13 +273,11 @@ void sl_tunnel_stop(struct sl_port *port)
 	uint8_t bye[CONTROL_STRING_LEN + 1];
 	uint64_t now_ns = sl_now_ns();
 
+	sl_tunnel_forget(t);
 	memcpy(bye, sl_tunnel_occ, CONTROL_STRING_LEN);
 	bye[CONTROL_STRING_LEN] = OCC_EXIT;
 	if (!sl_control_exit(t->control, now_ns))
 		sl_tunnel_send_own(t, bye, sizeof(bye), now_ns);
-	sl_yard_clear(&t->tx.yard);
-	t->tx.cutting = false;
-	t->tx.at = t->tx.sealed_at; /* the link gives back what was in flight */
 }
 
 /*
@@ -300,8 +297,11 @@ void sl_tunnel_send_own(struct tunnel *t, const uint8_t *bytes, size_t len, uint
 {
 	uint8_t packet[SL_DATA_OVERHEAD + 64];
 	struct sl_piece piece = {bytes, packet + SL_DATA_OVERHEAD, (uint32_t)len};
-	int sealed = t->rx.peer.len ? sl_data_seal_aside(t->data, packet, &piece, 1) : 0;
+	int sealed = 0;
 
+	if (t->rx.peer.len)
+		sealed = sl_data_seal_aside(t->data, &t->unsent, packet, &piece, 1);
+	/* -EBUSY: what the sender has is on its way, and no idle path needs a sign of life. */
 	if (sealed > 0)
 		sendto(t->udp.fd, packet, (size_t)sealed, MSG_DONTWAIT, &t->rx.peer.sa,
 		       t->rx.peer.len);

@@ -20,12 +20,13 @@
 #include "tunnel/train.h"
 #include "tunnel/tunnel.h"
 #include "tunnel/udp.h"
+#include "tunnel/wire.h"
 
-#define BURST	      32  /* datagrams a call */
-#define BUFFERS	      288 /* a link ring's 256, and a burst for what never enters it */
-#define HEADROOM      128
-#define TAILROOM      64
-#define FRAME_MAX     65536
+#define BURST	  32  /* datagrams a call */
+#define BUFFERS	  288 /* a link ring's 256, and a burst for what never enters it */
+#define FRAME_MAX 65536
+#define STRIDE                                                                                     \
+	(FRAME_MAX + 320) /* of buffers; a power of two would put their starts into few sets */
 #define SCRATCH_BYTES (512u << 10) /* half of a cache of the second level */
 #define ANSWERS_MAX   16
 #define ETH_LEN	      14
@@ -48,11 +49,10 @@ struct receiver {
 	uint16_t free[BUFFERS]; /* the last given back on top: it is still in the cache */
 	uint32_t following[BUFFERS];
 	uint32_t spent;
-	uint32_t overflows; /* SO_RXQ_OVFL as last seen */
-	uint32_t missed;    /* of these, since the last packet that was opened */
-	uint32_t last_id;   /* the newest packet's, and its first byte, which has its key's id */
-	uint8_t last_key;
-	bool starved; /* the ring had no room when last looked at */
+	uint32_t overflows;		       /* SO_RXQ_OVFL as last seen */
+	uint32_t missed;		       /* of these, since the last packet that was opened */
+	uint32_t last_ids[P_KEY_ID(0xff) + 1]; /* the newest packet's of each key id */
+	bool starved;			       /* the ring had no room when last looked at */
 	uint64_t heard_at;
 	struct sl_address peer; /* none: no session */
 
@@ -85,6 +85,7 @@ struct sender {
 	uint8_t *scratch; /* SCRATCH_BYTES, of which @used hold sealed packets */
 	size_t used;
 	uint32_t peer_changes; /* tunnel.peer_changes as last seen */
+	bool said;	       /* that the kernel takes no trains */
 	uint64_t answers_second;
 	unsigned answers;
 	uint8_t heads[SEGMENTS_MAX][SL_DATA_OVERHEAD];
@@ -112,6 +113,7 @@ struct tunnel {
 
 	uint32_t mtu;		/* atomic, as are these: */
 	uint64_t sent_at;	/* a sealed packet went out */
+	uint32_t unsent;	/* the sender has sealed what it has not sent */
 	uint32_t peer_changes;	/* counts changes of peer */
 	uint32_t n_answers;	/* ICMP packets for the receiving side to post */
 	pthread_mutex_t lock;	/* peer, answers */
@@ -135,6 +137,10 @@ void sl_tunnel_set_peer(struct tunnel *t, const struct sl_address *peer);
 
 /** sl_tunnel_send_own() - seal and send what is no packet of anybody's: a ping; receiving thread */
 void sl_tunnel_send_own(struct tunnel *t, const uint8_t *bytes, size_t len, uint64_t now_ns);
+
+/** sl_tunnel_forget() - at the end: the link gives back what is in flight, and counts an entry as
+ * one; the packets of it beyond that are counted here */
+void sl_tunnel_forget(struct tunnel *t);
 
 /** sl_tunnel_l3() - where the IP header of a frame is; two VLAN tags at most, which are at hand */
 static inline unsigned sl_tunnel_l3(const uint8_t *frame)

@@ -13,15 +13,9 @@
 #include "tunnel/tunnel_private.h"
 #include "tunnel/wire.h"
 
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
-
-#define STRIDE ((HEADROOM + FRAME_MAX + TAILROOM + 63) & ~63ul)
-
 static uint8_t *buffer_at(const struct receiver *rx, uint16_t buffer)
 {
-	return rx->base + buffer * STRIDE + HEADROOM;
+	return rx->base + buffer * (size_t)STRIDE;
 }
 
 static void drop(struct receiver *rx, enum sl_drop reason)
@@ -211,22 +205,23 @@ static bool is_packet(const struct tunnel *t, const struct sl_data_opened *opene
 
 /*
  * The kernel counts the messages that its queue had no room for, and one may be a train of many
- * packets. They came just before the message that told of them: so many ids are missing. Those of
- * another key start at 1; what was lost of the end of the key before it, nobody knows.
+ * packets. They came just before the message that told of them: so many ids are missing. A new
+ * key's start at 1; what was lost of the end of the key before it, nobody knows.
  */
 static void count_rest(struct receiver *rx, const uint8_t *packet, bool newest)
 {
-	uint32_t id = sl_get_be32(packet + 4), before = packet[0] == rx->last_key ? rx->last_id : 0;
-	uint64_t lost = id > before ? id - before - 1 : 0, most = (uint64_t)rx->missed * TRAIN_MAX;
+	uint32_t *last = &rx->last_ids[P_KEY_ID(packet[0])], id = sl_get_be32(packet + 4);
+	uint64_t most = (uint64_t)rx->missed * TRAIN_MAX, lost;
 
-	lost = sl_min(lost, most);
+	if (!newest)
+		return;
+	if (id <= *last) /* another key of this key id */
+		*last = 0;
+	lost = sl_min((uint64_t)id - *last - 1, most);
 	if (lost > rx->missed)
 		sl_count_add(&rx->count.drops[SL_DROP_SOURCE], lost - rx->missed);
 	rx->missed = 0;
-	if (newest) { /* of its key, which may be another session's of the same id */
-		rx->last_key = packet[0];
-		rx->last_id = id;
-	}
+	*last = id;
 }
 
 static bool open_data(struct tunnel *t, const struct sl_address *from, uint8_t *packet, size_t len,
@@ -394,7 +389,7 @@ int sl_tunnel_rx(struct sl_port *port, unsigned q, struct sl_ring *ring)
 	reclaim(rx, ring);
 	rx->entries = sl_ring_room(ring, &rx->at);
 	rx->frags = sl_ring_frag_room(ring);
-	rx->starved = !rx->entries;
+	rx->starved = !rx->entries || (!rx->n_free && rx->msg == rx->n_msgs);
 	rx->posted = 0;
 	post_answers(t, ring);
 	if (rx->msg == rx->n_msgs && rx->entries)
@@ -408,5 +403,7 @@ int sl_tunnel_rx(struct sl_port *port, unsigned q, struct sl_ring *ring)
 		rx->spent = 0;
 		sl_ring_post(ring, rx->posted);
 	}
+	if (!steps && !rx->posted && rx->entries && rx->starved)
+		return -ENOBUFS;
 	return (int)(steps + rx->posted);
 }

@@ -32,6 +32,7 @@ static bool learn_peer(struct tunnel *t)
 	sl_yard_path(&tx->yard,
 		     sl_load_relaxed(&t->mtu) + (t->layer == 2 ? ETH_LEN : 0) + SL_DATA_OVERHEAD);
 	if (sl_load_acquire(&t->peer_changes) != tx->peer_changes) {
+		tx->yard.whole = true; /* another path: see sl_yard_path() */
 		pthread_mutex_lock(&t->lock);
 		tx->yard.to = t->peer;
 		tx->peer_changes = sl_load_relaxed(&t->peer_changes);
@@ -72,7 +73,7 @@ static void queue_answer(struct tunnel *t, const uint8_t *answer, size_t len)
 static bool too_big(struct tunnel *t, const struct sl_ring *ring, struct sl_packet *packet,
 		    uint32_t len, uint32_t largest)
 {
-	unsigned mtu = sl_load_relaxed(&t->mtu);
+	unsigned mtu = sl_load_relaxed(&t->mtu), l3;
 	uint8_t copy[TOO_BIG_MAX], answer[TOO_BIG_MAX];
 	size_t have, answer_len;
 
@@ -80,8 +81,11 @@ static bool too_big(struct tunnel *t, const struct sl_ring *ring, struct sl_pack
 		return false;
 	have = sl_frags_copy(ring, packet, 0, copy, sizeof(copy));
 	/* An IPv6 packet of 1280 bytes has to pass, whatever is below (RFC 8200, 5). */
-	if (copy[t->layer == 2 ? sl_tunnel_l3(copy) : 0] >> 4 == 6)
+	l3 = t->layer == 2 ? sl_tunnel_l3(copy) : 0;
+	if (copy[l3] >> 4 == 6)
 		mtu = sl_max(mtu, 1280u);
+	if (largest <= mtu + l3)
+		return false;
 	answer_len = sl_too_big(copy, have, len, t->layer, mtu, answer);
 	if (!answer_len)
 		return false;
@@ -314,6 +318,7 @@ static unsigned fill(struct tunnel *t, struct sl_ring *ring)
 		tx->at = tx->sealed_at = at;
 		sl_yard_mark(&tx->yard, at);
 	}
+	sl_store_relaxed(&t->unsent, ready || tx->cutting);
 	while (room(tx)) {
 		if (tx->cutting) {
 			if (!seal_segment(t, ring, sl_ring_packet(ring, tx->sealed_at)))
@@ -348,38 +353,61 @@ static bool flush(struct tunnel *t, struct sl_ring *ring, unsigned *done)
 	*done += give_back(tx, ring, all ? tx->sealed_at : upto);
 	if (tx->count.packets != sent)
 		sl_store_relaxed(&t->sent_at, sl_now_ns());
-	if (was_whole && !tx->yard.whole)
+	if (all)
+		sl_store_relaxed(&t->unsent, 0);
+	if (was_whole && !tx->yard.whole && !tx->said) {
+		tx->said = true;
 		sl_log(t->log, SL_LOG_INFO,
 		       "tunnel: the kernel takes no trains here (UDP_SEGMENT): each packet is a "
-		       "call of its own");
+		       "message of its own");
+	}
 	return all;
 }
 
 /* What is sealed and not sent, or begun, is lost. */
-static void cancel(struct sender *tx, struct sl_ring *ring, enum sl_drop reason)
+static void cancel(struct tunnel *t, struct sl_ring *ring, enum sl_drop reason)
 {
+	struct sender *tx = &t->tx;
+
 	drop(tx, reason, sl_yard_clear(&tx->yard) + tx->cutting);
 	give_back(tx, ring, tx->sealed_at + tx->cutting);
 	tx->cutting = false;
 	tx->sealed_at = tx->at;
+	sl_store_relaxed(&t->unsent, 0);
+}
+
+void sl_tunnel_forget(struct tunnel *t)
+{
+	struct sender *tx = &t->tx;
+	unsigned packets = sl_yard_clear(&tx->yard) + tx->cutting;
+	unsigned entries = tx->sealed_at - tx->at + tx->cutting;
+
+	if (packets > entries)
+		drop(tx, SL_DROP_RECALLED, packets - entries);
+	tx->cutting = false;
+	tx->at = tx->sealed_at;
+	sl_store_relaxed(&t->unsent, 0);
 }
 
 int sl_tunnel_tx(struct sl_port *port, unsigned q, struct sl_ring *ring)
 {
 	struct tunnel *t = tunnel_of(port);
 	struct sender *tx = &t->tx;
+	uint32_t peer = tx->peer_changes, at;
+	uint64_t sent = tx->count.packets;
 	unsigned n, done = 0;
-	uint32_t at;
+	bool session = learn_peer(t);
 
 	(void)q;
+	if (peer != tx->peer_changes) /* what waits is sealed for another, or sent elsewhere */
+		cancel(t, ring, SL_DROP_NO_SESSION);
 	if (sl_ring_in_flight(ring) && !flush(t, ring, &done) && !sl_ring_recalled(ring))
 		return (int)done;
 	if (sl_ring_recalled(ring)) {
-		cancel(tx, ring, SL_DROP_RECALLED);
+		cancel(t, ring, SL_DROP_RECALLED);
 		return (int)done;
 	}
-	if (!learn_peer(t)) {
-		cancel(tx, ring, SL_DROP_NO_SESSION);
+	if (!session) {
 		n = sl_ring_ready(ring, &at);
 		drop(tx, SL_DROP_NO_SESSION, n);
 		sl_ring_consume(ring, n);
@@ -387,5 +415,5 @@ int sl_tunnel_tx(struct sl_port *port, unsigned q, struct sl_ring *ring)
 	}
 	n = fill(t, ring);
 	flush(t, ring, &done);
-	return (int)(n + done);
+	return (int)(n + done + (tx->count.packets != sent)); /* of a long super-packet */
 }

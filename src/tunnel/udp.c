@@ -10,10 +10,6 @@
 #include "base/reason.h"
 #include "tunnel/udp.h"
 
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
-
 #define BUFFER_BYTES (4 << 20) /* what bursts need; the kernel's default is 208 KiB */
 
 /* The second is what may be had without CAP_NET_ADMIN, up to net.core.[rw]mem_max. */

@@ -7,6 +7,10 @@
 
 #include "tunnel/address.h"
 
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
 /** struct udp - @probe is never sent on: connecting it tells a path's MTU */
 struct udp {
 	int fd;

@@ -46,7 +46,8 @@ of a
 stop
 relay_end 'there.dropped + back.dropped > 3'
 
-through reneg=3 --corrupt 0.05 --duplicate 0.05 --reorder 0.05
+# A corrupted control packet may end a session at one end only: the other is to notice soon.
+through reneg=3,ping=1,ping-restart=8 --corrupt 0.05 --duplicate 0.05 --reorder 0.05
 traffic tcp "$a" "$b" 10.9.0.2 --bytes 400000
 traffic udp "$b" "$a" 10.9.0.1 --count 3000 --lossy --window 0 --rate 1000 >"$dir/udp"
 . "$dir/udp" # sent=... received=...

@@ -14,7 +14,7 @@ extra=(-v)
 
 # Words for refuse.c | what must be true of the end's report | what it says, a regular expression. Of the 10,000 packets
 # that come out, 2000 are UDP; `few` are written when they are put together.
-train='tunnel: the kernel takes no trains here \(UDP_SEGMENT\): each packet is a call of its own'
+train='tunnel: the kernel takes no trains here \(UDP_SEGMENT\): each packet is a message of its own'
 few='there.cut > 50 and back.packets < 2000'
 cases=(
 	"none|$few|"

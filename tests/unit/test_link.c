@@ -313,6 +313,43 @@ static void test_full_sink_sleeps(void **state)
 		}
 }
 
+/* A source that has few buffers. */
+static int rx_few(struct sl_port *port, unsigned q, struct sl_ring *ring)
+{
+	struct fake *f = fake_of(port);
+	struct fake_queue *queue = &f->queues[q];
+
+	fake_reclaim(f, queue, ring);
+	if (FAKE_BUFFERS - queue->n_free < 20)
+		return fake_rx(port, q, ring);
+	set(&queue->rx_calls, queue->rx_calls + 1);
+	return -ENOBUFS;
+}
+
+/* The ring has room, the source has something, and nothing to put it into: it is asked again when a
+ * buffer has come back, and not before. */
+static void test_source_out_of_buffers(void **state)
+{
+	(void)state;
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		struct rig r;
+
+		rig_make(&r, m, 1, 1);
+		r.config.ring_size = 256;
+		r.f[0]->ops.rx = rx_few;
+		r.f[1]->mode = SINK_ASYNC;
+		fake_hold(r.f[1], true);
+		rig_join(&r);
+		fake_offer(r.f[0], 2000);
+		until(&r, fake_given(r.f[0]) >= 20);
+		rest(&r);
+		assert_true(fake_given(r.f[0]) < 60);
+		fake_hold(r.f[1], false);
+		until(&r, fake_taken(r.f[1]) == 2000);
+		rig_close_lossless(&r);
+	}
+}
+
 /*
  * Offloads. TCP over IPv4 over Ethernet with 120 bytes of payload, in segments of 50.
  */
@@ -1308,6 +1345,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_back_pressure),
 		cmocka_unit_test(test_busy_is_fair),
 		cmocka_unit_test(test_full_sink_sleeps),
+		cmocka_unit_test(test_source_out_of_buffers),
 		cmocka_unit_test(test_offloads),
 		cmocka_unit_test(test_accepts_change),
 		cmocka_unit_test(test_accepts_change_in_flight),

@@ -140,8 +140,6 @@ static void check(const char *cipher, bool super)
 static void test_no_allocation(void **state)
 {
 	(void)state;
-	if (!COUNTED)
-		skip();
 	want(calls);
 	check("aes-256-gcm", false);
 	check("aes-256-gcm", true);
@@ -153,5 +151,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_allocation)};
 
+	if (!COUNTED) {
+		puts("1..0 # SKIP a sanitizer or a libc other than glibc has malloc() to itself");
+		return 0;
+	}
 	return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }
