@@ -82,8 +82,7 @@ struct sl_port {
  *              NULL: it reads lent memory with the CPU
  * @region_del: the region goes; only after a recall; optional with region_add
  * @rx:         packets from the port: > 0 posted or others dealt with, 0 none, -ENODEV gone,
- *              -ENODATA ended for good, -ENOBUFS all of its buffers are lent: called again when
- *              some have come back
+ * -ENODATA ended for good, -ENOBUFS its buffers are all lent: called again when one comes back
  * @tx:         packets to the port, never blocks: > 0 taken or finished, 0 none, -ENODEV gone
  * @fd:         pollable, or -1
  * @arm:        about to sleep, wanting SL_PORT_RX and/or SL_PORT_TX: the poll(2) events to

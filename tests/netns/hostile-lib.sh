@@ -3,6 +3,7 @@
 # a stranger's address is beside b, and IPv4 all there is.
 # shellcheck shell=bash
 command -v tcpdump >/dev/null || skip "no tcpdump"
+command -v ethtool >/dev/null || skip "no ethtool"
 namespaces a b
 silence "$a" "$b"
 ip link add w0 netns "$a" type veth peer name w0 netns "$b"
@@ -11,6 +12,7 @@ ip -n "$b" addr add 192.0.2.2/24 dev w0
 ip -n "$b" addr add 192.0.2.66/24 dev w0 # a stranger's
 for ns in "$a" "$b"; do
 	ip -n "$ns" link set w0 up
+	in_ns "$ns" ethtool -K w0 tx-udp-segmentation off >/dev/null # what is captured are datagrams, no trains
 done
 for at in a b; do # what is sent while the other is away goes onto the wire all the same
 	mac=$(ip -n "${!at}" -o link show w0 | sed -E 's/.*link\/ether ([^ ]+).*/\1/')
