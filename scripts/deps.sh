@@ -5,7 +5,7 @@
 set -eu
 
 build='make gcc libc6-dev meson ninja-build pkg-config scdoc'
-libraries='libpcap-dev libjson-c-dev libnl-3-dev libnl-route-3-dev libssl-dev'
+libraries='libpcap-dev libpci-dev libjson-c-dev libnl-3-dev libnl-route-3-dev libssl-dev'
 example='iproute2 iputils-ping iperf3 python3 openvpn tcpdump'
 compilers='g++ clang libclang-rt-14-dev clang-format'
 tests='libcmocka-dev util-linux procps ethtool openssl'

@@ -12,6 +12,8 @@
 #include <sluice/log.h>
 #include <sluice/packet.h>
 #include <sluice/param.h>
+#include <sluice/pci.h>
+#include <sluice/pci_config.h>
 #include <sluice/port.h>
 #include <sluice/producer.h>
 #include <sluice/reason.h>

@@ -9,6 +9,7 @@
 #include <sluice/port.h>
 
 #include "cli/cli.h"
+#include "device/pci_sysfs.h"
 
 static void offer(const char *before, size_t len, const char *word, const char *typed,
 		  const char *after)
@@ -82,6 +83,25 @@ static bool takes_number(const char *option)
 	       !strcmp(option, "--stats");
 }
 
+/* A device, and then for bind a driver; words that are options do not count. */
+static int offer_entry(void *word, const char *name)
+{
+	offer("", 0, name, word, "");
+	return 0;
+}
+
+static void complete_device(const struct sl_cmd *cmd, int argc, char **argv)
+{
+	int before = 0;
+
+	for (int i = 3; i < argc - 1; i++)
+		before += argv[i][0] != '-';
+	if (before == 0)
+		sl_folder_each("/sys/bus/pci/devices", offer_entry, argv[argc - 1]);
+	else if (before == 1 && cmd->run == sl_cmd_bind)
+		sl_folder_each("/sys/bus/pci/drivers", offer_entry, argv[argc - 1]);
+}
+
 int sl_cmd_complete(int argc, char **argv)
 {
 	const struct sl_cmd *cmd = sl_cmds();
@@ -108,6 +128,8 @@ int sl_cmd_complete(int argc, char **argv)
 		for (const char *const *p = (const char *const[]){"off", "adaptive", "on", NULL};
 		     *p; p++)
 			offer("", 0, *p, word, "");
+	else if (cmd->run == sl_cmd_show || cmd->run == sl_cmd_bind || cmd->run == sl_cmd_unbind)
+		complete_device(cmd, argc, argv);
 	else if (cmd->run == sl_cmd_link && !takes_number(previous))
 		complete_port(word);
 	return EXIT_OK;

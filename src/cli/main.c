@@ -16,6 +16,12 @@ static const struct sl_cmd cmds[] = {
 	 sl_link_options},
 	{"probe", sl_cmd_probe, "[--json]", "what this machine offers, and what it lacks",
 	 sl_probe_options},
+	{"devices", sl_cmd_devices, "[--json]", "the PCI devices, and how to drive each",
+	 sl_devices_options},
+	{"show", sl_cmd_show, "ADDRESS [--json]", "all that is known of one", sl_show_options},
+	{"bind", sl_cmd_bind, "ADDRESS DRIVER", "give a device to another driver", sl_bind_options},
+	{"unbind", sl_cmd_unbind, "ADDRESS [--restore]", "take it away, or give it back",
+	 sl_unbind_options},
 	{"keygen", sl_cmd_keygen, "--out|--show DIR",
 	 "make who this end of a tunnel is, or show it", sl_keygen_options},
 	{"help", sl_cmd_help, "[COMMAND]", "this, or a command's own help", no_options},
@@ -83,12 +89,13 @@ static void print_help(FILE *to)
 		    "Usage:\n");
 	for (const struct sl_cmd *cmd = cmds; cmd->name; cmd++)
 		if (cmd->help)
-			fprintf(to, "  sluice %-6s %-20s %s\n", cmd->name, cmd->usage, cmd->help);
+			fprintf(to, "  sluice %-7s %-20s %s\n", cmd->name, cmd->usage, cmd->help);
 	fprintf(to, "  sluice --version\n\n"
 		    "Examples:\n"
 		    "  sluice link tap:name=a tap:name=b\n"
 		    "  sluice link tap:name=t0,addr=10.0.0.1/24 pcap:write=t0.pcap --duration 10\n"
 		    "  sluice probe\n"
+		    "  sluice devices\n"
 		    "  sluice keygen --out /etc/sluice/me\n\n"
 		    "Manual: man sluice\n");
 }

@@ -206,6 +206,29 @@ static void identity(void)
 	MUST(remove(file) == 0 && remove(dir) == 0);
 }
 
+/* No PCI at all, and a device that there is only as bytes. */
+static void pci(void)
+{
+	uint8_t bytes[SL_PCI_CONFIG_MAX] = {0x86, 0x80};
+	struct sl_pci_addr addr, *list;
+	struct sl_pci_config config;
+	char text[SL_PCI_ADDR_SIZE];
+	struct sl_pci_info info;
+
+	MUST(sl_pci_addr_parse("00:1f.7", &addr) == 0);
+	sl_pci_addr_format(&addr, text);
+	MUST(strcmp(text, "0000:00:1f.7") == 0);
+	MUST(sl_pci_list("/nowhere", &list) == -ENOENT);
+	MUST(sl_pci_group("/nowhere", &addr, &list) == -ENOENT);
+	MUST(sl_pci_get_info("/nowhere", &addr, &info) == -ENODEV);
+	MUST(sl_pci_usable("/nowhere", &addr, SL_PCI_VFIO) == -ENODEV);
+	MUST(sl_pci_config_read("/nowhere", &addr, bytes) == -ENOENT);
+	MUST(sl_pci_config_decode(bytes, 64, &config) == 0 && config.vendor == 0x8086);
+	MUST(sl_pci_cap_find(&config, SL_PCI_CAP_MSIX) == NULL);
+	MUST(sl_pci_msix_check(&info, &config) == -ENOENT);
+	MUST(strcmp(sl_pci_cap_name(SL_PCI_CAP_MSIX), "MSI-X") == 0);
+}
+
 static void ended(void *ctx)
 {
 	sl_worker_stop(ctx);
@@ -247,6 +270,7 @@ int main(void)
 	ports();
 	data_channel();
 	identity();
+	pci();
 	worker_and_link();
 	return 0;
 }

@@ -57,7 +57,7 @@ offers() { # WORDS... : WANTED...
 	[[ $("$sluice" complete -- "${words[@]}" | sort | xargs) == "$*" ]] ||
 		fail "complete ${words[*]}: $("$sluice" complete -- "${words[@]}" | xargs), not $*"
 }
-offers '' : --version help keygen link probe
+offers '' : --version bind devices help keygen link probe show unbind
 offers li : link
 offers link t : tap: tun: tunnel:
 offers link tunnel:role= : tunnel:role=client tunnel:role=server
@@ -70,7 +70,7 @@ offers link --poll '' : adaptive off on
 offers link --p : --pcap --poll
 offers link --pcap '' : @files
 offers link pcap:read= : @files
-offers help '' : --version help keygen link probe
+offers help '' : --version bind devices help keygen link probe show unbind
 offers nonsense '' :
 offers link bogus:x :
 
