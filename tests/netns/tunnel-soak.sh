@@ -261,9 +261,10 @@ phase_tcp() { # SECONDS
 	watch_load tcp 'a b' "$client"
 	settle
 	local end
-	# Without a loss, what TCP has sent again was needless, and the other side has told it so.
+	# Without a loss, what TCP has sent again was needless, and the other side has told it so; but for a few: it probes
+	# for a lost tail when an answer is late, and a receiver that is short of memory drops by itself.
 	(($(all_drops) > 0)) || for end in a b; do
-		((d[$end.again] <= d[$end.needless])) ||
+		((d[$end.again] - d[$end.needless] <= d[$end.out] / 100000 + 10)) ||
 			fail "TCP of $end sent ${d[$end.again]} segments again, ${d[$end.needless]} needlessly, and nothing was lost: $(show)"
 	done
 }
