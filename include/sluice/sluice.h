@@ -7,7 +7,9 @@
 #include <sluice/consumer.h>
 #include <sluice/counters.h>
 #include <sluice/data_channel.h>
+#include <sluice/guard.h>
 #include <sluice/identity.h>
+#include <sluice/iova.h>
 #include <sluice/link.h>
 #include <sluice/log.h>
 #include <sluice/packet.h>
@@ -19,6 +21,8 @@
 #include <sluice/reason.h>
 #include <sluice/region.h>
 #include <sluice/ring.h>
+#include <sluice/space.h>
+#include <sluice/space_user.h>
 #include <sluice/version.h>
 #include <sluice/worker.h>
 

@@ -5,9 +5,11 @@
  * headers and against the library: a new function needs its call here.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <ucontext.h>
 
 #include <sluice/sluice.h>
 
@@ -41,6 +43,51 @@ static void arena(void)
 	MUST(region->id == 7 && region->len >= 100);
 	MUST(sl_arena_pages(arena) == SL_PAGES_HUGE || sl_arena_pages(arena) == SL_PAGES_THP);
 	sl_arena_release(arena);
+}
+
+static int user_map(struct sl_space_user *user, const struct sl_mapping *mapping)
+{
+	return user->limits && mapping->at.first.value == 0 ? -ENOMEM : 0;
+}
+
+static void user_unmap(struct sl_space_user *user, const struct sl_mapping *mapping)
+{
+	MUST(user->name && mapping->region.len);
+}
+
+static void space(void)
+{
+	static const struct sl_space_user_ops ops = {user_map, user_unmap};
+	static uint8_t memory[64];
+	const struct sl_region region = {memory, 64, -1, 0, SL_REGION_READ, 0};
+	struct sl_space_user user = {&ops, "linkage", NULL};
+	struct sl_iova_range all = {{0}, {UINT64_MAX}};
+	struct sl_space *s;
+	struct iovec piece;
+	size_t count;
+	sl_iova at;
+
+	MUST(sl_space_create(NULL, &s) == 0);
+	MUST(sl_space_attach(s, &user) == 0);
+	MUST(sl_space_map(s, &region, 0, &at) == 0 && at.value == 0);
+	MUST(sl_iova_advance(at, 128, &at) && sl_space_map_at(s, at, &region) == 0);
+	MUST(sl_space_lookup(s, at, 64, SL_REGION_READ, &piece, 1) == 1);
+	MUST(piece.iov_base == memory && piece.iov_len == 64);
+	MUST(sl_space_mappings(s, &count)[1].at.last.value == 191 && count == 2);
+	MUST(sl_space_memlock(s) <= 0);
+	MUST(sl_space_unmap(s, all) == 2);
+	sl_space_detach(s, &user);
+	sl_space_release(s);
+}
+
+static void guard(void)
+{
+	const siginfo_t info = {.si_code = SI_USER};
+	char word[6] = "";
+	ucontext_t ctx = {0};
+
+	MUST(sl_guard_copy(word, "guard", 6) == 0 && !strcmp(word, "guard"));
+	MUST(!sl_guard_handler(SIGBUS, &info, &ctx));
 }
 
 static void counters(void)
@@ -264,6 +311,8 @@ int main(void)
 {
 	version_and_reason();
 	arena();
+	space();
+	guard();
 	counters();
 	args();
 	ring();
