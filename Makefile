@@ -35,14 +35,19 @@ bench: ## install what is missing (Debian), build, and run every benchmark
 	@bench/run.sh
 
 fuzz: ## fuzz every parser of outside bytes for FUZZ_TIME seconds each
-	@scripts/deps.sh check
+	@scripts/deps.sh test
 	@FUZZ_TIME='$(FUZZ_TIME)' scripts/fuzz.sh
 
 soak: ## ten minutes (SOAK_SECONDS) of tunnel at full rate: new keys, flat memory, every loss counted
-	@scripts/deps.sh check
+	@scripts/deps.sh test
 	@$(MAKE) --no-print-directory all
 	@echo "running tests/netns/tunnel-soak.sh for $(SOAK_SECONDS) s"
 	@SOAK_SECONDS='$(SOAK_SECONDS)' tests/netns/tunnel-soak.sh $(BUILD)/src/sluice
+
+vm: ## boot stock Debian kernels 6.1 and 6.12 in QEMU and test inside them
+	@scripts/deps.sh check
+	@[ -d build/dev ] || { mkdir -p build && $(MESON) setup build/dev >build/configure.log; } || cat build/configure.log
+	@$(MESON) test -C build/dev --suite vm
 
 fmt: ## clang-format every .c and .h file in place
 	@echo "formatting .c and .h files"
@@ -60,4 +65,4 @@ clean: ## remove build/
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 10
 
-.PHONY: all run check bench fuzz soak fmt install clean help
+.PHONY: all run check bench fuzz soak vm fmt install clean help

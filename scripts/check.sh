@@ -75,6 +75,7 @@ for t in json.load(sys.stdin):
         print(t["name"])'
 }
 
+# All suites; the guests of tests/vm only here.
 if build check-gcc gcc -Dwerror=true; then
     run check-gcc
 fi

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Installs the Debian 12 packages that a make target needs. Says nothing when nothing is missing.
-# usage: scripts/deps.sh [run|check|bench]
+# For check also the kernels of tests/vm, which are not installed but unpacked below build/.
+# usage: scripts/deps.sh [run|test|check|bench]
 set -eu
 
 build='make gcc libc6-dev meson ninja-build pkg-config scdoc'
@@ -9,16 +10,21 @@ libraries='libpcap-dev libpci-dev libjson-c-dev libnl-3-dev libnl-route-3-dev li
 example='iproute2 iputils-ping iperf3 python3 openvpn tcpdump'
 compilers='g++ clang libclang-rt-14-dev clang-format'
 tests='libcmocka-dev util-linux procps ethtool openssl'
+guests=
 peers='libdpdk-dev valgrind wireguard-go wireguard-tools'
-# It is for one processor; without it OpenSSL does its work.
-[ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || libraries="$libraries libipsec-mb-dev"
+# These are for one processor; without the first OpenSSL does its work.
+if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
+    libraries="$libraries libipsec-mb-dev"
+    guests='qemu-system-x86 busybox-static cpio kmod xz-utils zstd'
+fi
 
 case ${1:-run} in
 run) wanted="$build $libraries $example" ;;
-check) wanted="$build $libraries $example $compilers $tests" ;;
+test) wanted="$build $libraries $example $compilers $tests" ;; # no guests
+check) wanted="$build $libraries $example $compilers $tests $guests" ;;
 bench) wanted="$build $libraries $example $peers" ;;
 *)
-    echo "usage: $0 [run|check|bench]" >&2
+    echo "usage: $0 [run|test|check|bench]" >&2
     exit 2
     ;;
 esac
@@ -35,15 +41,21 @@ for package in $wanted; do
     state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || state=
     [ "$state" = installed ] || missing="$missing $package"
 done
-[ -n "$missing" ] || exit 0
-
-if [ "$(id -u)" != 0 ]; then
+if [ -n "$missing" ] && [ "$(id -u)" != 0 ]; then
     echo "Packages are missing. Run this, then try again:" >&2
     echo "  sudo apt-get install --no-install-recommends$missing" >&2
     exit 1
 fi
-echo "installing:$missing"
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
-# shellcheck disable=SC2086 # a list of words
-apt-get install -y -qq --no-install-recommends $missing
+if [ -n "$missing" ]; then
+    echo "installing:$missing"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    # shellcheck disable=SC2086 # a list of words
+    apt-get install -y -qq --no-install-recommends $missing
+fi
+# Without them everything but tests/vm works, and that says why it does not.
+if [ -n "$guests" ] && [ "${1:-run}" = check ]; then
+    for kernel in 6.1 6.12; do
+        "$(dirname "$0")/../tests/vm/kernel.sh" "$kernel" | grep SKIP || true
+    done
+fi

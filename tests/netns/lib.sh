@@ -13,7 +13,7 @@
 set -eEu
 
 sluice=$(realpath "${1:?usage: $0 SLUICE}")
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 python=${PYTHON:-python3}
 dir=$(mktemp -d /tmp/slt-XXXXXX)
 pids=()

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# What tests in a guest share; source it first. Those that use namespaces source ../netns/lib.sh after it.
+# shellcheck shell=bash
+set -eEu
+trap 'echo "FAIL: ${BASH_SOURCE[0]##*/}:$LINENO: $BASH_COMMAND"' ERR
+
+# ok WHAT: up to here this has held
+ok() {
+	echo "ok - $*"
+}

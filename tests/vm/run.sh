@@ -1,0 +1,199 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Boots a stock Debian kernel in QEMU, runs one test inside, and says in TAP what came of it.
+# usage: run.sh 6.1|6.12|6.12-cloud TEST.sh [ARGUMENT...]
+#
+# TEST.sh is run in the guest by bash, under its own path, with the same arguments. An argument that is a file is there
+# too, with the libraries it needs: the sluice to test, a module of ours (the test loads it). Comments in TEST.sh say what
+# else it needs; each may be there more than once:
+#
+#	# guest: kernels 6.12 6.12-cloud      other kernels are skipped
+#	# guest: modules tun veth             of the kernel's; loaded before the test with what they depend on
+#	# guest: programs ping nstat          of this machine, copied with their libraries; busybox has the rest
+#	# guest: python ../netns/traffic.py   scripts that it runs, copied with what they import
+#	# guest: files ../netns/lib.sh        others
+#	# guest: machine pc                   (q35)
+#	# guest: memory 1024                  MB (512)
+#	# guest: seconds 120                  for the test itself (60)
+#	# guest: qemu -device edu             options of QEMU; $dir in them is a folder of this run
+#	# guest: append intel_iommu=on        to the kernel's command line
+#
+# The test says "ok - WHAT" for each thing that it has found to be so ("ok - WHAT # SKIP why" where this kernel cannot),
+# and ends with a status other than 0 when one is not. A guest has what the test asks for, so that 77, which is to skip
+# elsewhere, is a failure too. Whatever the test says, it has failed if the guest does not come to its end in time, if
+# the kernel complains, or if something is left behind: see init.
+# VM_BOOT_SECONDS (120) is what booting and powering off may take. The console of a guest that failed is kept.
+set -eu
+kernel=${1:?usage: $0 KERNEL TEST.sh [ARGUMENT...]}
+test=$(realpath "${2:?usage: $0 KERNEL TEST.sh [ARGUMENT...]}")
+shift 2
+here=$(cd "$(dirname "$0")" && pwd)
+name=$(basename "$test" .sh)-$kernel
+kept=$(realpath -m "$here/../../build/vm/failed")/$name
+dir=$(mktemp -d /tmp/slt-XXXXXX)
+guest=
+points=0 bad=0
+PATH=$PATH:/usr/sbin:/sbin # for who is not root
+
+# shellcheck disable=SC2317 # by the trap
+cleanup() {
+	if [[ -n $guest ]]; then # timeout hands TERM on to QEMU; KILL would only end timeout
+		kill -TERM "$guest" 2>/dev/null || true
+		wait "$guest" || true
+	fi
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+trap 'exit 143' HUP INT TERM
+
+skip() {
+	echo "1..0 # SKIP $*"
+	exit 0
+}
+
+point() { # "ok"|"not ok" WHAT
+	echo "$1 $((++points)) - $2"
+	[[ $1 == ok ]] || bad=1
+}
+
+asked() { # KEY [DEFAULT]
+	local found
+	found=$(sed -n "s/^# guest: $1 //p" "$test" | tr '\n' ' ')
+	echo "${found:-${2-}}"
+}
+
+# The words of an option, each made to a path if it is a file beside the test.
+beside() {
+	local word
+	for word in $(asked "$1"); do
+		realpath "$(dirname "$test")/$word"
+	done
+}
+
+prepare() {
+	local tree=$1 seconds=$2 word pack=()
+	shift 2
+	for word in $(asked modules); do
+		pack+=(-m "$word")
+	done
+	while read -r word; do
+		pack+=(-p "$word")
+	done < <(beside python)
+	mapfile -t -O ${#pack[@]} pack < <(beside files)
+	for word in $(asked programs); do
+		pack+=("$word")
+	done
+	for word; do
+		[[ ! -f $word ]] || pack+=("$word")
+	done
+	"$here/pack.sh" "$dir/packed" "$tree" "${pack[@]}" "$(realpath "$here/guest.sh")" \
+		"$(realpath "$here/../netns/netns.py")" "$test"
+	# A second archive behind the first: what is of this run.
+	mkdir -p "$dir/own/etc"
+	chmod 755 "$dir/own" "$dir/own/etc"
+	cat >"$dir/own/etc/guest" <<-END
+		GUEST_TEST=$(printf %q "$test")
+		GUEST_SECONDS=$seconds
+		GUEST_ARGUMENTS=$(printf %q "$(printf '%q ' "$@")")
+		export GUEST_KERNEL=$kernel
+	END
+	(cd "$dir/own" && find . | cpio -o -H newc -R 0:0 --quiet) | cat "$dir/packed" - >"$dir/initrd"
+}
+
+# boot TREE SECONDS: until it powers off or the time is over; the status is timeout's
+boot() {
+	local accel words append status=0
+	accel=$("$here/accel.sh" "$1/vmlinux")
+	words=$(asked qemu)
+	words=${words//\$dir/$dir}
+	append="console=ttyS0 quiet panic=-1 oops=panic log_buf_len=4M $(asked append)"
+	# Where the processor is emulated it is this machine's other work that makes it stall.
+	[[ $accel != *tcg* ]] || append+=' nowatchdog rcupdate.rcu_cpu_stall_suppress=1'
+	# shellcheck disable=SC2086 # lists of words
+	timeout -k 5 "$2" qemu-system-x86_64 -machine "$(asked machine q35)" $accel -smp 2 -m "$(asked memory 512)" \
+		-nodefaults -display none -no-reboot -kernel "$1/vmlinux" -initrd "$dir/initrd" -append "$append" \
+		-serial "file:$dir/console" -serial "file:$dir/said" $words </dev/null >"$dir/qemu" 2>&1 &
+	guest=$!
+	wait "$guest" || status=$?
+	guest=
+	return "$status"
+}
+
+# The test's own points, and a last one for its status.
+test_ended() { # STATUS
+	case $1 in
+	0) point ok "$name" ;;
+	77) point 'not ok' "$name: the guest lacks what it needs: ${reason:-no reason given}" ;;
+	124 | 137 | 143) point 'not ok' "$name: not done after $seconds s, ended by force" ;;
+	*) point 'not ok' "$name: ended with $1" ;;
+	esac
+}
+
+# What the guest said, as TAP.
+judge() { # RELEASE
+	local line log=0 left=0 ended=0
+	while IFS= read -r line; do
+		case $line in
+		"%% begin $1") point ok "boots $1" ;;
+		'%% begin '*) point 'not ok' "boots $1: it is ${line#'%% begin '}" ;;
+		'%% status '*) test_ended "${line#'%% status '}" ;;
+		'%% log '*) log=1 && echo "# kernel: ${line#'%% log '}" ;;
+		'%% left '*) left=1 && echo "# left behind: ${line#'%% left '}" ;;
+		'%% lost '*) left=1 && echo "# not there any more: ${line#'%% lost '}" ;;
+		'%% end') ended=1 ;;
+		'ok '* | 'not ok '*)
+			[[ $line =~ ^(ok|not ok)( +[0-9]+)?( +-)?\ +(.*)$ ]] && point "${BASH_REMATCH[1]}" "${BASH_REMATCH[4]}"
+			;;
+		*)
+			[[ $line != SKIP:* ]] || reason=${line#SKIP: }
+			echo "# $line"
+			;;
+		esac
+	done < <(tr -d '\r' <"$dir/said")
+	if ((ended)); then
+		point "$( ((log)) && echo 'not ok' || echo ok)" 'no complaint in the log of the kernel'
+		point "$( ((left)) && echo 'not ok' || echo ok)" 'nothing left behind'
+	fi
+	return $((!ended))
+}
+
+arguments=() # a file under its whole path, which is its path in the guest too
+for word; do
+	[[ ! -f $word ]] || word=$(realpath "$word")
+	arguments+=("$word")
+done
+asked kernels "$kernel" | grep -qwF -- "$kernel" || skip "not for this kernel, only for: $(asked kernels)"
+for program in qemu-system-x86_64 busybox cpio modinfo xz; do
+	type -P "$program" >/dev/null || skip "no $program here; make check installs it"
+done
+for program in $(asked programs); do
+	type -P "$program" >/dev/null || skip "no $program here"
+done
+tree=$("$here/kernel.sh" "$kernel") || skip "${tree#SKIP: }"
+seconds=$(asked seconds 60)
+seconds=${seconds% }
+reason=
+rm -rf "$kept"
+echo 'TAP version 13'
+prepare "$tree" "$seconds" "${arguments[@]}"
+limit=$((seconds + ${VM_BOOT_SECONDS:-120}))
+status=0
+boot "$tree" "$limit" || status=$?
+if ! judge "$(basename "$tree"/lib/modules/*)"; then
+	how="QEMU ended with $status"
+	((status != 124 && status != 137)) || how="nothing after $limit s"
+	! grep -q 'Kernel panic' "$dir/console" || how='the kernel panicked'
+	point 'not ok' "the guest comes to its end: $how"
+	{
+		cat "$dir/qemu"
+		grep -aE 'BUG:|Oops|Kernel panic|emulation failure' "$dir/console" | head -n 5
+		tail -n 40 "$dir/console"
+	} 2>/dev/null | tr -d '\r' | sed 's/^/# /'
+fi
+if ((bad)); then
+	mkdir -p "$kept"
+	cp "$dir"/{console,said,qemu} "$kept/" 2>/dev/null || true
+	echo "# the console is kept in $kept"
+fi
+echo "1..$points"
+exit "$bad"
