@@ -68,21 +68,34 @@ static int report(const char *name, const struct sl_pci_addr *addr)
 	return EXIT_OK;
 }
 
+/* How many words there are, the first an address; or negative, and *status is what to end with. */
+static int take_words(int argc, char **argv, struct device_args *args, struct sl_pci_addr *addr,
+		      int *status)
+{
+	int n = sl_device_args(argc, argv, args, status);
+
+	if (n < 0)
+		return n;
+	if (!n)
+		*status = sl_usage_error(args->name, "whose address? sluice devices lists them");
+	else if (sl_pci_addr_parse(args->words[0], addr))
+		*status = sl_usage_error(args->name, "%s", sl_reason());
+	else
+		return n;
+	return -1;
+}
+
 int sl_cmd_bind(int argc, char **argv)
 {
 	struct device_args args = {"bind", bind_help, sl_bind_options, .max_words = 2};
 	struct sl_pci_addr addr;
-	int n, ret, status = EXIT_OK;
+	int ret, status = EXIT_OK, n = take_words(argc, argv, &args, &addr, &status);
 
-	n = sl_device_args(argc, argv, &args, &status);
 	if (n < 0)
 		return status;
 	if (n < 2)
-		return sl_usage_error("bind", n ? "which driver? vfio-pci or uio_pci_generic, "
-						  "for a program"
-						: "whose address? sluice devices lists them");
-	if (sl_pci_addr_parse(args.words[0], &addr))
-		return sl_usage_error("bind", "%s", sl_reason());
+		return sl_usage_error("bind",
+				      "which driver? vfio-pci or uio_pci_generic, for a program");
 	if (!sl_pci_driver_name(args.words[1]))
 		return sl_usage_error("bind", "\"%s\" cannot be the name of a driver",
 				      args.words[1]);
@@ -94,15 +107,10 @@ int sl_cmd_unbind(int argc, char **argv)
 {
 	struct device_args args = {"unbind", unbind_help, sl_unbind_options, .max_words = 1};
 	struct sl_pci_addr addr;
-	int n, ret, status = EXIT_OK;
+	int ret, status = EXIT_OK;
 
-	n = sl_device_args(argc, argv, &args, &status);
-	if (n < 0)
+	if (take_words(argc, argv, &args, &addr, &status) < 0)
 		return status;
-	if (!n)
-		return sl_usage_error("unbind", "whose address? sluice devices lists them");
-	if (sl_pci_addr_parse(args.words[0], &addr))
-		return sl_usage_error("unbind", "%s", sl_reason());
 	ret = (args.seen & 1 ? sl_pci_restore : sl_pci_unbind)(NULL, &addr, args.seen & 2);
 	return ret ? failed("unbind") : report("unbind", &addr);
 }

@@ -20,7 +20,7 @@
 const char *const sl_probe_options[] = {"--json", "--help", NULL};
 
 static const char help[] =
-	"usage: sluice probe [--json] [--help]\n"
+	"Usage: sluice probe [--json] [--help]\n"
 	"\n"
 	"Says what this machine offers to sluice; for what it does not, what was tried,\n"
 	"what the kernel answered, and the way to get it. Changes nothing.\n"

@@ -153,6 +153,21 @@ int sl_folder_each(const char *path, int (*entry)(void *ctx, const char *name), 
 	return ret;
 }
 
+static int count(void *ctx, const char *name)
+{
+	(void)name;
+	++*(unsigned *)ctx;
+	return 0;
+}
+
+unsigned sl_folder_count(const char *path)
+{
+	unsigned n = 0;
+
+	sl_folder_each(path, count, &n);
+	return n;
+}
+
 int sl_path_access(const char *path)
 {
 	return faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) ? -errno : 0;

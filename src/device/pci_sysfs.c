@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/reason.h"
@@ -160,13 +161,6 @@ static void link_of(struct reading *r, const char *file, char *to, size_t room)
 		sl_link_name(AT_FDCWD, path, to, room);
 }
 
-static int count_entry(void *ctx, const char *name)
-{
-	(void)name;
-	++*(unsigned *)ctx;
-	return 0;
-}
-
 static void read_links(struct reading *r, struct sl_pci_info *info)
 {
 	char group[16], path[PATH_MAX], *end;
@@ -177,7 +171,7 @@ static void read_links(struct reading *r, struct sl_pci_info *info)
 	n = strtol(group, &end, 10);
 	info->iommu_group = end == group || *end || n < 0 || n > INT_MAX ? -1 : (int)n;
 	if (!sl_pci_path(path, r->root, r->addr, "msi_irqs"))
-		sl_folder_each(path, count_entry, &info->msi_irqs);
+		info->msi_irqs = sl_folder_count(path);
 }
 
 static void read_resources(struct reading *r, struct sl_pci_info *info)
@@ -201,12 +195,11 @@ int sl_pci_get_info(const char *root, const struct sl_pci_addr *addr, struct sl_
 	struct reading r = {root, addr, sl_pci_path(path, root, addr, "")};
 
 	*info = (struct sl_pci_info){.addr = *addr, .iommu_group = -1};
-	if (!r.ret && sl_folder_each(path, count_entry, &info->msi_irqs)) {
+	if (!r.ret && access(path, F_OK)) {
 		sl_pci_addr_format(addr, text_of);
 		return sl_fail(ENODEV, "there is no PCI device %s: sluice devices lists all",
 			       text_of);
 	}
-	info->msi_irqs = 0;
 	info->vendor = (uint16_t)hex(&r, "vendor", UINT16_MAX);
 	info->device = (uint16_t)hex(&r, "device", UINT16_MAX);
 	info->subsystem_vendor = (uint16_t)hex(&r, "subsystem_vendor", UINT16_MAX);

@@ -43,6 +43,9 @@ int sl_text_write(const char *path, const char *text);
  */
 int sl_folder_each(const char *path, int (*entry)(void *ctx, const char *name), void *ctx);
 
+/* How many entries sl_folder_each() would call for; 0 where there is no folder. */
+unsigned sl_folder_count(const char *path);
+
 /* May this process read and write what the path leads to? 0 or a negative errno. */
 int sl_path_access(const char *path);
 

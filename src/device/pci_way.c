@@ -91,21 +91,11 @@ static int check_group(const struct asking *a)
 	return ret;
 }
 
-static int count_group(void *ctx, const char *name)
-{
-	(void)name;
-	++*(unsigned *)ctx;
-	return 0;
-}
-
 static int no_group(const struct asking *a)
 {
 	char path[PATH_MAX];
-	unsigned groups = 0;
 
-	if (!sl_path(path, a->root, "sys/kernel/iommu_groups"))
-		sl_folder_each(path, count_group, &groups);
-	if (groups)
+	if (!sl_path(path, a->root, "sys/kernel/iommu_groups") && sl_folder_count(path))
 		return sl_fail(ENODEV, "no IOMMU stands before this device");
 	return sl_fail(ENODEV, "no IOMMU: turn on VT-d or AMD-Vi in the firmware, boot with "
 			       "intel_iommu=on");

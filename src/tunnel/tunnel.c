@@ -417,9 +417,7 @@ void sl_tunnel_info(const struct sl_port *port, struct sl_port_info *info)
  * of Debian 12, takes TCP and not UDP. */
 int sl_tunnel_join(struct sl_port *port, const struct sl_port_info *other)
 {
-	uint32_t merges = other->accepts & SUPER_PACKETS;
-
-	tunnel_of(port)->merges = merges & SL_CAN_CSUM && merges != SL_CAN_CSUM ? merges : 0;
+	tunnel_of(port)->merges = other->accepts & SUPER_PACKETS;
 	return 0;
 }
 

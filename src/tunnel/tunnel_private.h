@@ -23,7 +23,7 @@
 #include "tunnel/wire.h"
 
 #define BURST	  32  /* datagrams a call */
-#define BUFFERS	  288 /* a link ring's 256, and a burst for what never enters it */
+#define BUFFERS	  288 /* a burst more than a link ring has entries; merged ones hold several */
 #define FRAME_MAX 65536
 #define STRIDE                                                                                     \
 	(FRAME_MAX + 320) /* of buffers; a power of two would put their starts into few sets */

@@ -9,16 +9,6 @@
 
 static struct item it;
 
-static struct flow flow_of(struct rig *r, uint8_t ip, uint8_t proto)
-{
-	struct flow f;
-
-	do
-		f = flow_make(&r->random, r->layer, true);
-	while (f.h.ip != ip || f.h.proto != proto);
-	return f;
-}
-
 static int tx(struct end *e)
 {
 	wire.budget = 1 << 30;

@@ -14,16 +14,6 @@
 
 static struct item it;
 
-static struct flow flow_of(struct rig *r, uint8_t ip, uint8_t proto)
-{
-	struct flow f;
-
-	do
-		f = flow_make(&r->random, r->layer, true);
-	while (f.h.ip != ip || f.h.proto != proto);
-	return f;
-}
-
 static uint64_t lost(const struct rig *r, unsigned from)
 {
 	struct sl_counters a = stats_of(&r->ends[from]), b = stats_of(&r->ends[!from]);

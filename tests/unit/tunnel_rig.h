@@ -275,6 +275,17 @@ static inline struct sl_counters stats_of(const struct end *e)
 	return c;
 }
 
+/* A flow of this kind, whose packets may be merged. */
+static inline struct flow flow_of(struct rig *r, uint8_t ip, uint8_t proto)
+{
+	struct flow f;
+
+	do
+		f = flow_make(&r->random, r->layer, true);
+	while (f.h.ip != ip || f.h.proto != proto);
+	return f;
+}
+
 /*
  * Lending.
  */
