@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The PCI devices of this machine: which there are, what they are like, and whether and how a
- * program may drive them.
+ * The PCI devices of this machine: which there are, and whether and how a program may drive them.
  *
  * Every function takes @root, the folder in which sys/, proc/, dev/ and run/ are; NULL for "/".
  */
@@ -64,6 +63,7 @@ struct sl_pci_info {
 
 /** enum sl_pci_way - how a program drives a device */
 enum sl_pci_way {
+	SL_PCI_AUTO, /* the first of these that works */
 	SL_PCI_VFIO, /* vfio-pci: an IOMMU keeps the device within the program's memory */
 	SL_PCI_UIO,  /* uio_pci_generic: one INTx interrupt, for who is trusted with all memory */
 };
@@ -138,7 +138,7 @@ int sl_pci_msix_check(const struct sl_pci_info *info, const struct sl_pci_config
  * sl_pci_usable() - may this process drive a device this way, now?
  * @root: see above
  * @addr: which
- * @way:  how
+ * @way:  how; SL_PCI_AUTO for any
  *
  * Return: 0; a negative errno when not, and sl_reason() says why and what would help.
  */

@@ -7,11 +7,16 @@
 #include <sluice/consumer.h>
 #include <sluice/counters.h>
 #include <sluice/data_channel.h>
+#include <sluice/device.h>
+#include <sluice/device_irq.h>
+#include <sluice/device_region.h>
+#include <sluice/dma.h>
 #include <sluice/guard.h>
 #include <sluice/identity.h>
 #include <sluice/iova.h>
 #include <sluice/link.h>
 #include <sluice/log.h>
+#include <sluice/mmio.h>
 #include <sluice/packet.h>
 #include <sluice/param.h>
 #include <sluice/pci.h>

@@ -15,7 +15,8 @@ extern "C" {
  * struct sl_space_user - what is told of every mapping: the head of a device, a container
  * @ops:    what it does; it does not call the space in there, but for sl_space_memlock()
  * @name:   what sentences call it
- * @limits: what it can take, NULL for anything; does not change while it is attached
+ * @limits: what it can take, NULL for anything; while it is attached they only shrink, and never
+ *          below what is mapped
  */
 struct sl_space_user {
 	const struct sl_space_user_ops *ops;

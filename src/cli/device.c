@@ -80,7 +80,7 @@ int sl_device_look(const struct sl_pci_addr *addr, struct pci_access *names, str
 	if (ret)
 		snprintf(d->why_no_config, sizeof(d->why_no_config), "%s", sl_reason());
 	for (int way = 0; way < DEVICE_WAYS; way++)
-		if (sl_pci_usable(NULL, addr, (enum sl_pci_way)way))
+		if (sl_pci_usable(NULL, addr, (enum sl_pci_way)(SL_PCI_VFIO + way)))
 			snprintf(d->why_not[way], sizeof(d->why_not[way]), "%s", sl_reason());
 	look_up(names, d);
 	return 0;

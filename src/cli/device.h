@@ -14,11 +14,11 @@ enum {
 	DEVICE_WAYS = 2,
 };
 
-extern const char *const sl_device_ways[DEVICE_WAYS]; /* names, by enum sl_pci_way */
+extern const char *const sl_device_ways[DEVICE_WAYS]; /* names, from SL_PCI_VFIO on */
 
 /*
  * @config:     valid if @has_config; else @why_no_config
- * @why_not:    by way: empty for yes
+ * @why_not:    by way, the same order: empty for yes
  */
 struct device {
 	char address[SL_PCI_ADDR_SIZE];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* sluice(1): the command table. */
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -120,11 +121,29 @@ int sl_cmd_help(int argc, char **argv)
 	return cmd->run(2, (char *[]){argv[1], (char[]){"--help"}, NULL});
 }
 
+/* A device that is unplugged takes its registers along; what else faults ends as it always does. */
+static void on_fault(int sig, siginfo_t *info, void *ctx)
+{
+	if (sl_guard_handler(sig, info, ctx))
+		return;
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+static void catch_faults(void)
+{
+	struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+
+	sigaction(SIGBUS, &action, NULL);
+	sigaction(SIGSEGV, &action, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	const struct sl_cmd *cmd;
 	int status;
 
+	catch_faults();
 	if (argc < 2) {
 		print_help(stderr);
 		return EXIT_USAGE;

@@ -168,6 +168,55 @@ unsigned sl_folder_count(const char *path)
 	return n;
 }
 
+struct wanted {
+	const char *prefix;
+	char *name;
+	size_t room;
+};
+
+static int is_wanted(void *ctx, const char *name)
+{
+	const struct wanted *wanted = ctx;
+
+	if (strncmp(name, wanted->prefix, strlen(wanted->prefix)) || strlen(name) >= wanted->room)
+		return 0;
+	strcpy(wanted->name, name);
+	return 1;
+}
+
+int sl_folder_first(const char *path, const char *prefix, char *name, size_t room)
+{
+	struct wanted wanted = {prefix, name, room};
+
+	return sl_folder_each(path, is_wanted, &wanted) == 1 ? 0 : -ENOENT;
+}
+
+int sl_uio_node(const char *root, const struct sl_pci_addr *addr, char *name, size_t room)
+{
+	char path[PATH_MAX];
+	int ret = sl_pci_path(path, root, addr, "uio");
+
+	if (ret || !sl_folder_first(path, "uio", name, room))
+		return ret;
+	ret = sl_pci_path(path, root, addr, "");
+	if (ret)
+		return ret;
+	if (sl_folder_first(path, "uio:uio", name, room))
+		return sl_fail(ENOENT, "%s holds no UIO device", path);
+	memmove(name, name + 4, strlen(name + 4) + 1);
+	return 0;
+}
+
+int sl_vfio_node(const char *root, const struct sl_pci_addr *addr, char to[PATH_MAX])
+{
+	char path[PATH_MAX], name[64];
+	int ret = sl_pci_path(path, root, addr, "vfio-dev");
+
+	if (!ret && sl_folder_first(path, "vfio", name, sizeof(name)))
+		ret = sl_fail(ENOENT, "%s holds no device of VFIO", path);
+	return ret ? ret : sl_path(to, root, "dev/vfio/devices/%s", name);
+}
+
 int sl_path_access(const char *path)
 {
 	return faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) ? -errno : 0;

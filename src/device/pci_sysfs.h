@@ -46,6 +46,16 @@ int sl_folder_each(const char *path, int (*entry)(void *ctx, const char *name), 
 /* How many entries sl_folder_each() would call for; 0 where there is no folder. */
 unsigned sl_folder_count(const char *path);
 
+/* The first entry that begins with @prefix. 0; -ENOENT when there is none. */
+int sl_folder_first(const char *path, const char *prefix, char *name, size_t room);
+
+/* What the UIO device of a PCI device is called, in new and old layouts of sysfs: uio3. 0 or a
+ * negative errno with a sentence. */
+int sl_uio_node(const char *root, const struct sl_pci_addr *addr, char *name, size_t room);
+
+/* /dev/vfio/devices/vfioN of a PCI device. 0 or a negative errno with a sentence. */
+int sl_vfio_node(const char *root, const struct sl_pci_addr *addr, char to[PATH_MAX]);
+
 /* May this process read and write what the path leads to? 0 or a negative errno. */
 int sl_path_access(const char *path);
 

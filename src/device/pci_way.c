@@ -101,9 +101,46 @@ static int no_group(const struct asking *a)
 			       "intel_iommu=on");
 }
 
-static int check_vfio(const struct asking *a)
+/* /dev/vfio/vfio and /dev/vfio/GROUP: what all kernels had before 6.6 */
+static int check_group_nodes(const struct asking *a)
 {
 	char path[PATH_MAX];
+	int ret = sl_path(path, a->root, "dev/vfio/vfio");
+
+	if (!ret)
+		ret = check_node(path);
+	if (!ret)
+		ret = sl_path(path, a->root, "dev/vfio/%d", a->info.iommu_group);
+	return ret ? ret : check_node(path);
+}
+
+/* /dev/iommu and /dev/vfio/devices/vfioN */
+static int check_iommufd_nodes(const struct asking *a)
+{
+	char path[PATH_MAX];
+	int ret = sl_path(path, a->root, "dev/iommu");
+
+	if (!ret)
+		ret = check_node(path);
+	if (!ret)
+		ret = sl_vfio_node(a->root, a->addr, path);
+	return ret ? ret : check_node(path);
+}
+
+/* The first of both that works; else what is in the way of groups, where the kernel has them. */
+static int check_nodes(const struct asking *a)
+{
+	char path[PATH_MAX];
+
+	if (!check_iommufd_nodes(a))
+		return 0;
+	if (there(a, "dev/vfio/vfio") || sl_vfio_node(a->root, a->addr, path))
+		return check_group_nodes(a);
+	return check_iommufd_nodes(a);
+}
+
+static int check_vfio(const struct asking *a)
+{
 	int ret;
 
 	if (a->info.iommu_group < 0)
@@ -111,13 +148,7 @@ static int check_vfio(const struct asking *a)
 	ret = check_bound(a, "vfio-pci");
 	if (!ret)
 		ret = check_group(a);
-	if (!ret)
-		ret = sl_path(path, a->root, "dev/vfio/vfio");
-	if (!ret)
-		ret = check_node(path);
-	if (!ret)
-		ret = sl_path(path, a->root, "dev/vfio/%d", a->info.iommu_group);
-	return ret ? ret : check_node(path);
+	return ret ? ret : check_nodes(a);
 }
 
 /*
@@ -177,23 +208,11 @@ static int check_privilege(const struct asking *a)
 	return ret;
 }
 
-static int node_of(void *ctx, const char *name)
-{
-	char *to = ctx;
-
-	if (strncmp(name, "uio", 3) || strlen(name) >= 32)
-		return 0;
-	strcpy(to, name);
-	return 1;
-}
-
 static int check_uio_node(const struct asking *a)
 {
 	char path[PATH_MAX], node[32];
-	int ret = sl_pci_path(path, a->root, a->addr, "uio");
+	int ret = sl_uio_node(a->root, a->addr, node, sizeof(node));
 
-	if (!ret && sl_folder_each(path, node_of, node) != 1)
-		ret = sl_fail(ENOENT, "%s holds no UIO device", path);
 	if (!ret)
 		ret = sl_path(path, a->root, "dev/%s", node);
 	return ret ? ret : check_node(path);
@@ -215,6 +234,19 @@ static int check_uio(const struct asking *a)
 	return ret ? ret : check_uio_node(a);
 }
 
+static int check_any(const struct asking *a)
+{
+	int ret = check_vfio(a);
+	char why[256];
+
+	if (!ret)
+		return 0;
+	snprintf(why, sizeof(why), "%s", sl_reason());
+	if (!check_uio(a))
+		return 0;
+	return sl_fail(-ret, "vfio: %s; uio: %s", why, sl_reason());
+}
+
 int sl_pci_usable(const char *root, const struct sl_pci_addr *addr, enum sl_pci_way way)
 {
 	uint8_t bytes[SL_PCI_CONFIG_MAX];
@@ -231,6 +263,8 @@ int sl_pci_usable(const char *root, const struct sl_pci_addr *addr, enum sl_pci_
 		return ret;
 	if (sl_pci_is_bridge(&a.config))
 		return sl_fail(EINVAL, "a bridge, which no program drives");
+	if (way == SL_PCI_AUTO)
+		return check_any(&a);
 	if (way == SL_PCI_VFIO)
 		return check_vfio(&a);
 	if (way == SL_PCI_UIO)

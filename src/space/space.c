@@ -11,6 +11,7 @@
 #include "base/reason.h"
 #include "space/iova_map.h"
 #include "space/limits.h"
+#include "space/users.h"
 
 #define ACCESS (SL_REGION_READ | SL_REGION_WRITE)
 
@@ -279,6 +280,17 @@ void sl_space_detach(struct sl_space *space, struct sl_space_user *user)
 	space->n_users--;
 	memmove(space->users + n, space->users + n + 1,
 		(space->n_users - n) * sizeof(*space->users));
+}
+
+struct sl_space_user *sl_space_next_user(const struct sl_space *space,
+					 const struct sl_space_user_ops *ops,
+					 const struct sl_space_user *last)
+{
+	size_t n = last ? find_user(space, last) + 1 : 0;
+
+	while (n < space->n_users && space->users[n]->ops != ops)
+		n++;
+	return n < space->n_users ? space->users[n] : NULL;
 }
 
 static uint64_t mapped(const struct sl_space *space)

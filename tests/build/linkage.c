@@ -5,11 +5,16 @@
  * headers and against the library: a new function needs its call here.
  */
 #include <errno.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include <sluice/sluice.h>
 
@@ -276,6 +281,108 @@ static void pci(void)
 	MUST(strcmp(sl_pci_cap_name(SL_PCI_CAP_MSIX), "MSI-X") == 0);
 }
 
+/* A machine with one device, whose files are files; its UIO is a socket that stays silent. */
+static const struct {
+	const char *name;
+	size_t len;
+	const char *text;
+} device_files[] = {
+	{"sys/bus/pci/devices/0000:00:03.0/vendor", 0, "0x1234\n"},
+	{"sys/bus/pci/devices/0000:00:03.0/device", 0, "0x11e8\n"},
+	{"sys/bus/pci/devices/0000:00:03.0/subsystem_vendor", 0, "0x1af4\n"},
+	{"sys/bus/pci/devices/0000:00:03.0/subsystem_device", 0, "0x1100\n"},
+	{"sys/bus/pci/devices/0000:00:03.0/class", 0, "0x00ff00\n"},
+	{"sys/bus/pci/devices/0000:00:03.0/revision", 0, "0x10\n"},
+	{"sys/bus/pci/devices/0000:00:03.0/resource", 0, "0xfe000000 0xfe000fff 0x40200\n"},
+	{"sys/bus/pci/devices/0000:00:03.0/config", 256, "\x34\x12\xe8\x11"},
+	{"sys/bus/pci/devices/0000:00:03.0/resource0", 4096, ""},
+	{"proc/self/pagemap", 0, ""},
+	{"proc/kpageflags", 0, ""},
+};
+
+static int device_machine(char *root)
+{
+	char path[256];
+	FILE *file;
+
+	for (size_t i = 0; i < sizeof(device_files) / sizeof(*device_files); i++) {
+		snprintf(path, sizeof(path), "%s/%s", root, device_files[i].name);
+		for (char *p = path + strlen(root) + 1; (p = strchr(p, '/')); *p++ = '/') {
+			*p = '\0';
+			mkdir(path, 0755);
+		}
+		file = fopen(path, "w");
+		MUST(file && fputs(device_files[i].text, file) >= 0 && fclose(file) == 0);
+		MUST(!device_files[i].len || truncate(path, (off_t)device_files[i].len) == 0);
+	}
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+	MUST(st && where && kind >= 0);
+	return remove(path);
+}
+
+static void device_registers(struct sl_device *dev)
+{
+	struct sl_device_region region;
+	struct sl_mmio mmio;
+	uint64_t value;
+
+	MUST(sl_device_get_region(dev, 0, &region) == 0 && region.len == 4096);
+	MUST(sl_device_map(dev, 0, &mmio) == 0 && sl_mmio_has(&mmio, 4092, 4));
+	MUST(sl_device_write(dev, 0, 8, 4, 0x01020304) == 0 && sl_mmio_read8(&mmio, 8) == 4);
+	MUST(sl_device_read(dev, 0, 8, 2, &value) == 0 && value == 0x0304);
+	MUST(sl_device_bus_master(dev, true) == 0);
+	MUST(sl_device_read(dev, SL_DEVICE_CONFIG, 4, 2, &value) == 0 && value == 6);
+	MUST(sl_device_reset(dev, NULL) == -EOPNOTSUPP);
+}
+
+static void device_irq(struct sl_device *dev)
+{
+	int fd = eventfd(0, EFD_NONBLOCK);
+
+	MUST(sl_device_irq_count(dev, SL_IRQ_INTX) == 1);
+	MUST(sl_device_irq_set(dev, SL_IRQ_INTX, 0, 1, &fd) == 0);
+	MUST(sl_device_irq_unmask(dev) == 0 && sl_device_irq_mask(dev) == 0);
+	MUST(close(fd) == 0);
+}
+
+/* Where this memory lies nobody says. */
+static void device_memory(struct sl_device *dev)
+{
+	struct sl_dma *dma = NULL;
+
+	if (sl_dma_create(dev, 1, 0, &dma) == 0)
+		MUST(sl_dma_iova(dma, 0).value && sl_dma_region(dma)->len);
+	MUST(!dma && sl_reason()[0]);
+	sl_dma_release(dma);
+}
+
+static void device(void)
+{
+	struct sl_device_fds fds = SL_DEVICE_FDS_NONE;
+	char root[] = "/tmp/slt-linkage-XXXXXX";
+	struct sl_device_options options = {.root = root, .fds = &fds};
+	struct sl_device *dev;
+	int uio[2];
+
+	MUST(mkdtemp(root) && device_machine(root) == 0);
+	MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, uio) == 0);
+	fds.uio = uio[0];
+	MUST(sl_device_open("0000:00:03.0", &options, &dev) == 0);
+	MUST(sl_device_get_info(dev)->config.device == 0x11e8 && sl_device_space(dev));
+	MUST(sl_device_event(dev) == -1 && sl_device_check(dev) == 0);
+	device_registers(dev);
+	device_irq(dev);
+	device_memory(dev);
+	sl_device_close(dev);
+	close(uio[0]);
+	close(uio[1]);
+	MUST(nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
+}
+
 static void ended(void *ctx)
 {
 	sl_worker_stop(ctx);
@@ -320,6 +427,7 @@ int main(void)
 	data_channel();
 	identity();
 	pci();
+	device();
 	worker_and_link();
 	return 0;
 }

@@ -42,6 +42,31 @@ static void vfio(void **state)
 	yes(SL_PCI_VFIO);
 }
 
+/* Linux 6.6 and later: a file of the device's own, and no need for its group's. */
+static void iommufd(void **state)
+{
+	(void)state;
+	put_group(BDF, "7");
+	put_bound(BDF, "vfio-pci");
+	no(SL_PCI_VFIO, -ENOENT, "dev/vfio/vfio is not there");
+	put("dev/iommu", "");
+	no(SL_PCI_VFIO, -ENOENT, "dev/vfio/vfio is not there");
+	unlink(at("dev/iommu"));
+	put_folder(DEV(BDF, "vfio-dev/vfio3"));
+	no(SL_PCI_VFIO, -ENOENT, "dev/iommu is not there: give it to this container");
+	put("dev/iommu", "");
+	no(SL_PCI_VFIO, -ENOENT, "dev/vfio/devices/vfio3 is not there");
+	put("dev/vfio/devices/vfio0", "");
+	no(SL_PCI_VFIO, -ENOENT, "dev/vfio/devices/vfio3 is not there");
+	put("dev/vfio/devices/vfio3", "");
+	yes(SL_PCI_VFIO);
+	unlink(at("dev/iommu"));
+	put("dev/vfio/vfio", "");
+	no(SL_PCI_VFIO, -ENOENT, "dev/vfio/7 is not there");
+	put("dev/vfio/7", "");
+	yes(SL_PCI_VFIO);
+}
+
 static void uio(void **state)
 {
 	uint8_t bytes[256];
@@ -57,7 +82,7 @@ static void uio(void **state)
 	no(SL_PCI_UIO, -EPERM, "kernel lockdown (none [integrity] confidentiality)");
 	put("sys/kernel/security/lockdown", "[none] integrity confidentiality\n");
 	put_bound(BDF, "uio_pci_generic");
-	no(SL_PCI_UIO, -ENOENT, "uio holds no UIO device");
+	no(SL_PCI_UIO, -ENOENT, "holds no UIO device");
 	put_folder(DEV(BDF, "uio/uio3"));
 	no(SL_PCI_UIO, -ENOENT, "dev/uio3 is not there");
 	put("dev/uio3", "");
@@ -91,37 +116,53 @@ static void neither(void **state)
 	no(SL_PCI_VFIO, -EINVAL, "10 bytes");
 }
 
-/* Files that are somebody else's: only seen by who is not root. */
-static void not_mine(void **state)
+/* What somebody who is not root is told. */
+static int as_nobody(void)
 {
 	int ret;
 
-	(void)state;
-	put_group(BDF, "7");
-	put_bound(BDF, "vfio-pci");
-	put("dev/vfio/vfio", "");
-	put("dev/vfio/7", "");
-	chmod(top, 0755);
-	assert_int_equal(chmod(at("dev/vfio/7"), 0600), 0);
-	if (geteuid()) {
-		yes(SL_PCI_VFIO);
-		return;
-	}
-	assert_int_equal(chmod(at("dev/vfio/vfio"), 0666), 0);
 	assert_int_equal(seteuid(65534), 0);
 	ret = sl_pci_usable(top, &card, SL_PCI_VFIO);
 	assert_int_equal(seteuid(0), 0);
-	assert_int_equal(ret, -EACCES);
+	return ret;
+}
+
+/* Files that are somebody else's: only seen by who is not root. */
+static void not_mine(void **state)
+{
+	(void)state;
+	put_group(BDF, "7");
+	put_bound(BDF, "vfio-pci");
+	put_folder(DEV(BDF, "vfio-dev/vfio3"));
+	put("dev/vfio/vfio", "");
+	put("dev/vfio/7", "");
+	put("dev/iommu", "");
+	put("dev/vfio/devices/vfio3", "");
+	yes(SL_PCI_VFIO);
+	if (geteuid())
+		return;
+	chmod(top, 0755);
+	assert_int_equal(chmod(at("dev/vfio/vfio"), 0666), 0);
+	assert_int_equal(chmod(at("dev/vfio/7"), 0600), 0);
+	assert_int_equal(chmod(at("dev/iommu"), 0666), 0);
+	assert_int_equal(chmod(at("dev/vfio/devices/vfio3"), 0600), 0);
+	assert_int_equal(as_nobody(), -EACCES);
 	says("dev/vfio/7 is not yours to read and write: as root, chown $USER");
+	unlink(at("dev/vfio/vfio"));
+	assert_int_equal(as_nobody(), -EACCES);
+	says("dev/vfio/devices/vfio3 is not yours to read and write: as root, chown $USER");
+	assert_int_equal(chmod(at("dev/vfio/devices/vfio3"), 0666), 0);
+	assert_int_equal(as_nobody(), 0);
+	assert_int_equal(chmod(at("dev/iommu"), 0600), 0);
+	assert_int_equal(as_nobody(), -EACCES);
+	says("dev/iommu is not yours to read and write");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		tree_test(vfio),
-		tree_test(uio),
-		tree_test(neither),
-		tree_test(not_mine),
+		tree_test(vfio),    tree_test(iommufd),	 tree_test(uio),
+		tree_test(neither), tree_test(not_mine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
