@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Parameters: kind:key=value,key=value
- *
  * One table says what a port takes; parsing, error texts with suggestions,
  * --help and completion all come from it. A comma or a backslash in a value is
  * written with a backslash before it.
@@ -25,6 +24,7 @@ enum sl_param_type {
 	SL_PARAM_MAC,	 /* six bytes in hex, colons between them; unicast */
 	SL_PARAM_CIDR,	 /* IPv4 or IPv6 address / prefix length */
 	SL_PARAM_FILE,	 /* a path; completion offers files */
+	SL_PARAM_DEVICE, /* where a PCI device is; completion offers those that there are */
 };
 
 enum {
@@ -32,6 +32,7 @@ enum {
 	SL_PARAM_MANY = 1u << 1, /* may be given more than once */
 	/* Two ports of one kind with the same values in all of these are the same port. */
 	SL_PARAM_IDENTITY = 1u << 2,
+	SL_PARAM_FIRST = 1u << 3, /* the first value is its, without a key: kind:VALUE,key=... */
 };
 
 /**
@@ -63,8 +64,8 @@ struct sl_args;
  * @params: the table; must outlive the result
  * @out:    the result, owned by the caller
  *
- * Return: 0; -EINVAL with a reason that names key, value and what is allowed,
- * and the nearest key for one that does not exist; -ENOMEM.
+ * Return: 0; -EINVAL with a reason that names key, value and what is allowed, and the nearest key
+ * for one that does not exist; -ENOMEM.
  */
 int sl_args_parse(const char *kind, const char *text, const struct sl_param *params,
 		  struct sl_args **out);
@@ -130,8 +131,7 @@ bool sl_args_mac(const struct sl_args *args, const char *key, uint8_t mac[6]);
  * @a: a parsed list
  * @b: another
  *
- * Return: true when the table has identity keys, at least one is given, and all
- * are equal.
+ * Return: true when the table has identity keys, at least one is given, and all are equal.
  */
 bool sl_args_same(const struct sl_args *a, const struct sl_args *b);
 

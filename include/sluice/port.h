@@ -84,7 +84,7 @@ struct sl_port {
  * @rx:         packets from the port: > 0 posted or others dealt with, 0 none, -ENODEV gone,
  * -ENODATA ended for good, -ENOBUFS its buffers are all lent: called again when one comes back
  * @tx:         packets to the port, never blocks: > 0 taken or finished, 0 none, -ENODEV gone
- * @fd:         pollable, or -1
+ * @fd:         pollable, or -1; @dirs: SL_PORT_RX, SL_PORT_TX or both, whatever its thread arms
  * @arm:        about to sleep, wanting SL_PORT_RX and/or SL_PORT_TX: the poll(2) events to
  *              wait for on fd(), or SL_PORT_READY. A TAP says "writable" with POLLOUT, an
  *              eventfd with POLLIN: only the port knows.
@@ -107,7 +107,7 @@ struct sl_port_ops {
 	void (*region_del)(struct sl_port *p, const struct sl_region *r);
 	int (*rx)(struct sl_port *p, unsigned q, struct sl_ring *ring);
 	int (*tx)(struct sl_port *p, unsigned q, struct sl_ring *ring);
-	int (*fd)(struct sl_port *p, unsigned q);
+	int (*fd)(struct sl_port *p, unsigned q, unsigned dirs);
 	int (*arm)(struct sl_port *p, unsigned q, unsigned want);
 	int (*control_fd)(struct sl_port *p);
 	int (*control)(struct sl_port *p, uint64_t now_ns);

@@ -246,6 +246,7 @@ static int parse_value(const char *kind, struct value *v)
 		return parse_cidr(kind, v);
 	case SL_PARAM_STRING:
 	case SL_PARAM_FILE:
+	case SL_PARAM_DEVICE:
 		return parse_string(kind, v);
 	}
 	return sl_fail(EINVAL, "%s: %s has no type", kind, v->param->name);
@@ -301,11 +302,37 @@ static int fail_unknown(const char *kind, const char *key, const struct sl_param
 	return sl_fail(EINVAL, "%s: no parameter \"" TEXT "\"; it takes %s", kind, key, list);
 }
 
+static int fail_missing(const char *kind, const struct sl_param *p)
+{
+	if (p->flags & SL_PARAM_FIRST)
+		return sl_fail(EINVAL, "%s: %s is missing: %s:%s", kind, p->name, kind, p->value);
+	return sl_fail(EINVAL, "%s: %s is missing: %s:%s=%s", kind, p->name, kind, p->name,
+		       p->value);
+}
+
+/* Whose value is @text, the first that was given? NULL when it is a key. */
+static const struct sl_param *find_first(const struct sl_param *params, const char *text)
+{
+	if (strchr(text, '=') || find(params, text))
+		return NULL;
+	while (params && params->name && !(params->flags & SL_PARAM_FIRST))
+		params++;
+	return params && params->name ? params : NULL;
+}
+
 static int add_pair(const char *kind, char *pair, struct sl_args *args)
 {
 	char *equals = strchr(pair, '=');
 	struct value *v = &args->values[args->count];
 
+	v->param = args->count ? NULL : find_first(args->params, pair);
+	if (v->param && !*pair)
+		return fail_missing(kind, v->param);
+	if (v->param) {
+		v->text = pair;
+		args->count++;
+		return parse_value(kind, v);
+	}
 	if (equals)
 		*equals = '\0';
 	if (args->count == VALUES_MAX)
@@ -327,8 +354,7 @@ static int check_required(const char *kind, const struct sl_args *args)
 {
 	for (const struct sl_param *p = args->params; p && p->name; p++)
 		if (p->flags & SL_PARAM_REQUIRED && !sl_args_count(args, p->name))
-			return sl_fail(EINVAL, "%s: %s is missing: %s:%s=%s", kind, p->name, kind,
-				       p->name, p->value);
+			return fail_missing(kind, p);
 	return 0;
 }
 

@@ -26,6 +26,18 @@ static void complete_command(const char *word)
 	offer("", 0, "--version", word, "");
 }
 
+struct typed {
+	const char *word, *value; /* all of it, and where the value begins */
+};
+
+static int offer_entry(void *ctx, const char *name)
+{
+	const struct typed *typed = ctx;
+
+	offer(typed->word, (size_t)(typed->value - typed->word), name, typed->value, "");
+	return 0;
+}
+
 static void complete_value(const struct sl_param *param, const char *word, size_t len,
 			   const char *typed)
 {
@@ -40,6 +52,8 @@ static void complete_value(const struct sl_param *param, const char *word, size_
 		offer(word, len, "max", typed, "");
 	} else if (param->type == SL_PARAM_FILE) {
 		printf("@files\n");
+	} else if (param->type == SL_PARAM_DEVICE) {
+		sl_folder_each("/sys/bus/pci/devices", offer_entry, &(struct typed){word, typed});
 	}
 }
 
@@ -51,9 +65,13 @@ static void complete_params(const struct sl_param *params, const char *word)
 	const char *equals = strchr(key, '=');
 
 	for (; params->name; params++) {
-		if (!equals)
-			offer(word, (size_t)(key - word), params->name, key, "=");
-		else if (!strncmp(params->name, key, (size_t)(equals - key)) &&
+		size_t before = (size_t)(key - word);
+
+		if (!equals && params->flags & SL_PARAM_FIRST && !comma)
+			complete_value(params, word, before, key);
+		else if (!equals && !(params->flags & SL_PARAM_FIRST))
+			offer(word, before, params->name, key, "=");
+		else if (equals && !strncmp(params->name, key, (size_t)(equals - key)) &&
 			 !params->name[equals - key])
 			complete_value(params, word, (size_t)(equals + 1 - word), equals + 1);
 	}
@@ -84,22 +102,17 @@ static bool takes_number(const char *option)
 }
 
 /* A device, and then for bind a driver; words that are options do not count. */
-static int offer_entry(void *word, const char *name)
-{
-	offer("", 0, name, word, "");
-	return 0;
-}
-
 static void complete_device(const struct sl_cmd *cmd, int argc, char **argv)
 {
+	struct typed typed = {argv[argc - 1], argv[argc - 1]};
 	int before = 0;
 
 	for (int i = 3; i < argc - 1; i++)
 		before += argv[i][0] != '-';
 	if (before == 0)
-		sl_folder_each("/sys/bus/pci/devices", offer_entry, argv[argc - 1]);
+		sl_folder_each("/sys/bus/pci/devices", offer_entry, &typed);
 	else if (before == 1 && cmd->run == sl_cmd_bind)
-		sl_folder_each("/sys/bus/pci/drivers", offer_entry, argv[argc - 1]);
+		sl_folder_each("/sys/bus/pci/drivers", offer_entry, &typed);
 }
 
 int sl_cmd_complete(int argc, char **argv)

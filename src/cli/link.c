@@ -66,7 +66,8 @@ static void print_port(const struct sl_port_ops *ops)
 {
 	printf("\n  %s:  %s\n", ops->kind, ops->help);
 	for (const struct sl_param *p = ops->params; p->name; p++) {
-		int len = printf("    %s=%s", p->name, p->value);
+		bool first = p->flags & SL_PARAM_FIRST;
+		int len = printf("    %s%s%s", first ? "" : p->name, first ? "" : "=", p->value);
 
 		if (len > 24) /* it reaches into the next column */
 			len = printf("\n") - 1;

@@ -119,15 +119,16 @@ int sl_flow_fit(struct flow *flow)
 	uint32_t generation = generation_of(flow);
 	struct sl_fit_config config = fit_config(flow);
 	struct sl_fit *fit = NULL;
-	int ret = sl_fit_needed(&config) ? sl_fit_create(&config, flow->ring, &fit) : 0;
+	int ret;
 
+	sl_flow_unfit(flow); /* the new memory has the id of the old */
+	ret = sl_fit_needed(&config) ? sl_fit_create(&config, flow->ring, &fit) : 0;
 	if (!ret && fit && port->ops->region_add)
 		ret = port->ops->region_add(port, sl_fit_region(fit));
 	if (ret) {
 		sl_fit_release(fit);
 		return ret;
 	}
-	sl_flow_unfit(flow);
 	flow->fit = fit;
 	flow->out = fit ? sl_fit_ring(fit) : flow->ring;
 	sl_ring_ready(flow->out, &flow->captured); /* indices of another ring */

@@ -90,14 +90,17 @@ static int join(struct sl_link *link, unsigned i)
  * has a lane of its own; with more than that, receiving for it has another.
  */
 
-static struct endpoint *endpoint_of(struct lane *lane, struct side *side, unsigned queue)
+static struct endpoint *endpoint_of(struct lane *lane, struct side *side, unsigned queue,
+				    unsigned dir)
 {
 	struct endpoint *e;
 
 	for (unsigned i = 0; i < lane->n_endpoints; i++) {
 		e = lane->endpoints[i];
-		if (e->side == side && e->queue == queue)
+		if (e->side == side && e->queue == queue) {
+			e->dirs |= dir;
 			return e;
+		}
 	}
 	e = calloc(1, sizeof(*e));
 	if (!e)
@@ -105,9 +108,10 @@ static struct endpoint *endpoint_of(struct lane *lane, struct side *side, unsign
 	*e = (struct endpoint){
 		.side = side,
 		.queue = queue,
+		.dirs = dir,
 		.dead = side->state != SIDE_UP,
 		.epoch = UINT32_MAX,
-		.watch.fd = side->state == SIDE_UP ? side->port->ops->fd(side->port, queue) : -1,
+		.watch.fd = -1,
 		.tries_rx = true,
 		.tries_tx = true,
 	};
@@ -170,8 +174,8 @@ static int make_flow(struct sl_link *link, unsigned from, unsigned rxq, unsigned
 	flow->rx_lane =
 		all_units + unit < link->n_lanes ? &link->lanes[all_units + unit] : flow->tx_lane;
 	flow->shared = flow->rx_lane != flow->tx_lane;
-	flow->rx = endpoint_of(flow->rx_lane, flow->source, rxq);
-	flow->tx = endpoint_of(flow->tx_lane, flow->target, rxq % units);
+	flow->rx = endpoint_of(flow->rx_lane, flow->source, rxq, SL_PORT_RX);
+	flow->tx = endpoint_of(flow->tx_lane, flow->target, rxq % units, SL_PORT_TX);
 	if (!flow->rx || !flow->tx)
 		return sl_fail(ENOMEM, "no memory for a link");
 	link->n_flows++;
@@ -199,6 +203,20 @@ static int make_flows(struct sl_link *link)
 					copy);
 	}
 	return ret;
+}
+
+/* Once it is known what each lane does. */
+static void ask_fds(struct sl_link *link)
+{
+	for (unsigned l = 0; l < link->n_lanes; l++) {
+		for (unsigned i = 0; i < link->lanes[l].n_endpoints; i++) {
+			struct endpoint *e = link->lanes[l].endpoints[i];
+			struct sl_port *port = e->side->port;
+
+			if (!e->dead)
+				e->watch.fd = port->ops->fd(port, e->queue, e->dirs);
+		}
+	}
 }
 
 /* control(), deadline() and stop() belong to the lane that receives from queue 0, so that
@@ -235,6 +253,8 @@ static int build(struct sl_link *link)
 		ret = join(link, i);
 	if (!ret)
 		ret = make_flows(link);
+	if (!ret)
+		ask_fds(link);
 	for (unsigned i = 0; i < 2 && !ret; i++)
 		ret = start_side(link, &link->sides[i]);
 	return ret;

@@ -48,6 +48,7 @@ struct side {
 struct endpoint {
 	struct side *side;
 	unsigned queue;
+	unsigned dirs; /* SL_PORT_RX, SL_PORT_TX: what the lane does there */
 	bool tries_rx; /* something may be there: ask the port */
 	bool tries_tx;
 	bool dead;	/* the side is away */

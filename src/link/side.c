@@ -49,7 +49,8 @@ void sl_endpoint_notice(struct endpoint *endpoint, struct sl_link *link, struct 
 		if (!endpoint->dead)
 			return;
 		endpoint->dead = false;
-		endpoint->watch.fd = side->port->ops->fd(side->port, endpoint->queue);
+		endpoint->watch.fd =
+			side->port->ops->fd(side->port, endpoint->queue, endpoint->dirs);
 		endpoint->tries_rx = endpoint->tries_tx = true;
 		return;
 	}

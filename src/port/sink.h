@@ -25,8 +25,9 @@ static inline int sink_tx(struct sl_ring *ring, struct sl_count *count)
 	return (int)ready;
 }
 
-static inline int sink_fd(struct sl_port *port, unsigned q)
+static inline int sink_fd(struct sl_port *port, unsigned q, unsigned dirs)
 {
+	(void)dirs;
 	(void)port;
 	(void)q;
 	return -1;

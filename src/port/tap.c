@@ -305,8 +305,9 @@ static void tap_stop(struct sl_port *port)
 	sl_store_relaxed(&tap_of(port)->attached, 0);
 }
 
-static int tap_fd(struct sl_port *port, unsigned q)
+static int tap_fd(struct sl_port *port, unsigned q, unsigned dirs)
 {
+	(void)dirs;
 	return tap_of(port)->tun.fds[q];
 }
 

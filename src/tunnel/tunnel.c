@@ -428,8 +428,9 @@ void sl_tunnel_stats(const struct sl_port *port, unsigned q, struct sl_counters 
 	sl_count_sum(&c->tx, &tunnel_of(port)->tx.count);
 }
 
-int sl_tunnel_fd(struct sl_port *port, unsigned q)
+int sl_tunnel_fd(struct sl_port *port, unsigned q, unsigned dirs)
 {
+	(void)dirs;
 	(void)q;
 	return tunnel_of(port)->udp.fd;
 }

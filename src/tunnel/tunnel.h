@@ -23,7 +23,7 @@ void sl_tunnel_info(const struct sl_port *port, struct sl_port_info *info);
 int sl_tunnel_join(struct sl_port *port, const struct sl_port_info *other);
 int sl_tunnel_rx(struct sl_port *port, unsigned q, struct sl_ring *ring);
 int sl_tunnel_tx(struct sl_port *port, unsigned q, struct sl_ring *ring);
-int sl_tunnel_fd(struct sl_port *port, unsigned q);
+int sl_tunnel_fd(struct sl_port *port, unsigned q, unsigned dirs);
 int sl_tunnel_arm(struct sl_port *port, unsigned q, unsigned want);
 int sl_tunnel_control_fd(struct sl_port *port);
 int sl_tunnel_control(struct sl_port *port, uint64_t now_ns);

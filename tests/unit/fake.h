@@ -65,6 +65,7 @@ struct fake_queue {
 	uint64_t seen[FAKE_QUEUES]; /* the next sequence number from a source's queue, at least */
 	/* One end is the port's: readable when the test gives, writable when it takes. */
 	int fd[2];
+	uint32_t asked; /* a bit for each combination of directions that fd() was asked for */
 	struct sl_counters count;
 };
 
@@ -375,8 +376,9 @@ static inline int fake_tx(struct sl_port *port, unsigned q, struct sl_ring *ring
  * The rest of the ops.
  */
 
-static inline int fake_fd(struct sl_port *port, unsigned q)
+static inline int fake_fd(struct sl_port *port, unsigned q, unsigned dirs)
 {
+	__atomic_or_fetch(&fake_of(port)->queues[q].asked, 1u << dirs, __ATOMIC_ACQ_REL);
 	return fake_of(port)->queues[q].fd[0];
 }
 
@@ -385,6 +387,8 @@ static inline int fake_arm(struct sl_port *port, unsigned q, unsigned want)
 	struct fake *f = fake_of(port);
 	int events = 0;
 
+	if (!(get(&f->queues[q].asked) & (1u << want | 1u << (SL_PORT_RX | SL_PORT_TX))))
+		breach(f, "arm() of a direction that fd() was not asked for");
 	if (want & SL_PORT_RX && (get(&f->budget) > get(&f->queues[q].given) || get(&f->gone_rx)))
 		return SL_PORT_READY;
 	events |= want & SL_PORT_RX ? POLLIN : 0;

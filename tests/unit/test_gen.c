@@ -307,7 +307,7 @@ static void test_arm(void **state)
 
 	(void)state;
 	bench_open(&b, "gen:rate=max", 2);
-	assert_int_equal(b.port->ops->fd(b.port, 0), -1);
+	assert_int_equal(b.port->ops->fd(b.port, 0, SL_PORT_RX), -1);
 	assert_int_equal(b.port->ops->arm(b.port, 0, SL_PORT_RX), SL_PORT_READY);
 	assert_int_equal(b.port->ops->arm(b.port, 0, SL_PORT_TX), SL_PORT_READY);
 	assert_true(b.port->ops->deadline(b.port) == SL_NEVER);

@@ -194,6 +194,24 @@ static void test_queues_and_workers(void **state)
 					  queues[i][1], 300, n & 1 ? SINK_ASYNC : SINK_SYNC);
 }
 
+/* With workers enough a queue's directions are two threads', which each wait for their own. */
+static void test_fd_directions(void **state)
+{
+	const unsigned rx = 1u << SL_PORT_RX, tx = 1u << SL_PORT_TX;
+	const unsigned both = 1u << (SL_PORT_RX | SL_PORT_TX);
+	struct rig r;
+
+	(void)state;
+	for (unsigned n = 0; n < 3; n++) { /* the modes without threads */
+		unsigned expected = modes[n].workers == 1 ? both : rx | tx;
+
+		rig_open(&r, &modes[n]);
+		assert_int_equal(r.f[0]->queues[0].asked, expected);
+		assert_int_equal(r.f[1]->queues[0].asked, expected);
+		rig_close(&r);
+	}
+}
+
 static void test_one_way(void **state)
 {
 	(void)state;
@@ -666,6 +684,47 @@ static void test_regions_balance(void **state)
 		assert_int_equal(add_calls, del_calls);
 		sl_worker_release(r.workers[0]);
 	}
+}
+
+static bool fit_is_there;
+
+static int add_once(struct sl_port *port, const struct sl_region *r)
+{
+	(void)port;
+	if (r->id < 0xff00)
+		return 0;
+	assert_false(fit_is_there);
+	fit_is_there = true;
+	return 0;
+}
+
+static void del_once(struct sl_port *port, const struct sl_region *r)
+{
+	(void)port;
+	fit_is_there = fit_is_there && r->id < 0xff00;
+}
+
+/* The memory of a new fitting has the id of the one before, which must be gone by then. */
+static void test_regions_of_fittings(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	fit_is_there = false;
+	rig_make(&r, &modes[0], 1, 1);
+	r.f[1]->ops.region_add = add_once;
+	r.f[1]->ops.region_del = del_once;
+	r.f[0]->info.emits = ALL_CAN;
+	rig_join(&r);
+	fake_offer(r.f[0], 100);
+	until(&r, fake_taken(r.f[1]) == 100);
+	assert_true(fit_is_there);
+	change(&r, 1, 0, SL_CAN_CSUM);
+	fake_offer(r.f[0], 200);
+	until(&r, fake_taken(r.f[1]) == 200);
+	assert_true(fit_is_there);
+	rig_close_lossless(&r);
+	assert_false(fit_is_there);
 }
 
 /* Any other error refuses the link. */
@@ -1341,6 +1400,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_refused_by_join),
 		cmocka_unit_test(test_both_ways),
 		cmocka_unit_test(test_queues_and_workers),
+		cmocka_unit_test(test_fd_directions),
 		cmocka_unit_test(test_one_way),
 		cmocka_unit_test(test_back_pressure),
 		cmocka_unit_test(test_busy_is_fair),
@@ -1354,6 +1414,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_emits_shrink),
 		cmocka_unit_test(test_regions),
 		cmocka_unit_test(test_regions_balance),
+		cmocka_unit_test(test_regions_of_fittings),
 		cmocka_unit_test(test_region_error),
 		cmocka_unit_test(test_recall),
 		cmocka_unit_test(test_recall_while_blocked),

@@ -33,6 +33,13 @@ static const struct sl_param required[] = {
 	{NULL},
 };
 
+static const struct sl_param first[] = {
+	{"may", SL_PARAM_STRING, 0, 1, 9, "TEXT", "may be there"},
+	{"where", SL_PARAM_DEVICE, SL_PARAM_REQUIRED | SL_PARAM_IDENTITY | SL_PARAM_FIRST, 1, 9,
+	 "PLACE", "stands without its key"},
+	{NULL},
+};
+
 static const struct sl_param empty[] = {{NULL}};
 
 static struct sl_args *good(const char *text)
@@ -328,6 +335,35 @@ static void test_required(void **state)
 	sl_args_release(args);
 }
 
+static void test_first(void **state)
+{
+	static const char *const same[] = {"00:03.0", "00:03.0,may=x", "where=00:03.0",
+					   "00:03\\.0"};
+	struct sl_args *a, *b;
+
+	(void)state;
+	assert_int_equal(sl_args_parse("kind", "00:03.0,may=x", first, &a), 0);
+	assert_string_equal(sl_args_text(a, "where", 0), "00:03.0");
+	assert_string_equal(sl_args_text(a, "may", 0), "x");
+	for (size_t n = 0; n < sizeof(same) / sizeof(*same); n++) {
+		assert_int_equal(sl_args_parse("kind", same[n], first, &b), 0);
+		assert_true(sl_args_same(a, b));
+		sl_args_release(b);
+	}
+	assert_int_equal(sl_args_parse("kind", "00:04.0,may=x", first, &b), 0);
+	assert_false(sl_args_same(a, b));
+	sl_args_release(b);
+	sl_args_release(a);
+	bad_for(first, "", "where is missing", "kind:PLACE");
+	bad_for(first, ",may=x", "where is missing", "kind:PLACE");
+	bad_for(first, "may=x", "where is missing", "kind:PLACE");
+	bad_for(first, "may", "may needs a value", "may=TEXT");
+	bad_for(first, "1234567890", "too long", "at most 9");
+	bad_for(first, "a,b", "\"b\"", "it takes may, where");
+	bad_for(first, "a,where=b", "where", "twice");
+	bad_for(first, "may=x,a", "\"a\"", "it takes may, where");
+}
+
 static void test_unknown(void **state)
 {
 	(void)state;
@@ -554,31 +590,19 @@ static void test_same_ports(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nothing),
-		cmocka_unit_test(test_uint),
-		cmocka_unit_test(test_bool),
-		cmocka_unit_test(test_word),
-		cmocka_unit_test(test_rate),
-		cmocka_unit_test(test_mac),
-		cmocka_unit_test(test_cidr),
-		cmocka_unit_test(test_string),
-		cmocka_unit_test(test_needs_a_value),
-		cmocka_unit_test(test_escapes),
-		cmocka_unit_test(test_order_and_many),
-		cmocka_unit_test(test_twice),
-		cmocka_unit_test(test_required),
-		cmocka_unit_test(test_unknown),
-		cmocka_unit_test(test_empty_pairs),
-		cmocka_unit_test(test_long_values),
-		cmocka_unit_test(test_long_input),
-		cmocka_unit_test(test_too_many),
-		cmocka_unit_test(test_same),
-		cmocka_unit_test(test_same_numbers),
-		cmocka_unit_test(test_same_of_other_tables),
-		cmocka_unit_test(test_nearest),
-		cmocka_unit_test(test_nearest_long),
-		cmocka_unit_test(test_specs),
-		cmocka_unit_test(test_same_ports),
+		cmocka_unit_test(test_nothing),	       cmocka_unit_test(test_uint),
+		cmocka_unit_test(test_bool),	       cmocka_unit_test(test_word),
+		cmocka_unit_test(test_rate),	       cmocka_unit_test(test_mac),
+		cmocka_unit_test(test_cidr),	       cmocka_unit_test(test_string),
+		cmocka_unit_test(test_needs_a_value),  cmocka_unit_test(test_escapes),
+		cmocka_unit_test(test_order_and_many), cmocka_unit_test(test_twice),
+		cmocka_unit_test(test_required),       cmocka_unit_test(test_first),
+		cmocka_unit_test(test_unknown),	       cmocka_unit_test(test_empty_pairs),
+		cmocka_unit_test(test_long_values),    cmocka_unit_test(test_long_input),
+		cmocka_unit_test(test_too_many),       cmocka_unit_test(test_same),
+		cmocka_unit_test(test_same_numbers),   cmocka_unit_test(test_same_of_other_tables),
+		cmocka_unit_test(test_nearest),	       cmocka_unit_test(test_nearest_long),
+		cmocka_unit_test(test_specs),	       cmocka_unit_test(test_same_ports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -476,7 +476,7 @@ static void test_arm(void **state)
 
 	(void)state;
 	assert_int_equal(open_file(&b, file_start(1), 16), 0);
-	assert_int_equal(b.port->ops->fd(b.port, 0), -1);
+	assert_int_equal(b.port->ops->fd(b.port, 0, SL_PORT_RX), -1);
 	assert_int_equal(b.port->ops->arm(b.port, 0, SL_PORT_RX), SL_PORT_READY);
 	assert_int_equal(rx(&b), -ENODATA);
 	assert_int_equal(b.port->ops->arm(b.port, 0, SL_PORT_RX), 0);

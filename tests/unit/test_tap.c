@@ -224,7 +224,7 @@ static void adopt(const char *kind, int flags)
 	assert_int_equal(info.layer, flags & IFF_TAP ? 2 : 3);
 	assert_int_equal(info.queues, 1);
 	assert_int_equal(info.emits != 0, !!(flags & IFF_VNET_HDR));
-	assert_int_equal(port->ops->fd(port, 0), fd);
+	assert_int_equal(port->ops->fd(port, 0, SL_PORT_RX), fd);
 	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	port->ops->close(port);
@@ -286,9 +286,10 @@ static void test_netif_queues(void **state)
 	assert_int_equal(info.n_regions, 4);
 	for (unsigned q = 0; q < 4; q++) {
 		assert_int_equal(info.regions[q].id, q);
-		assert_true(fcntl(port->ops->fd(port, q), F_GETFD) & FD_CLOEXEC);
+		assert_true(fcntl(port->ops->fd(port, q, SL_PORT_RX), F_GETFD) & FD_CLOEXEC);
 		for (unsigned p = 0; p < q; p++)
-			assert_int_not_equal(port->ops->fd(port, q), port->ops->fd(port, p));
+			assert_int_not_equal(port->ops->fd(port, q, SL_PORT_RX),
+					     port->ops->fd(port, p, SL_PORT_TX));
 	}
 	port->ops->close(port);
 }

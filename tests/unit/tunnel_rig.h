@@ -226,8 +226,9 @@ static inline void rig_wait(struct rig *r)
 	struct pollfd fds[2];
 
 	for (unsigned n = 0; n < 2; n++)
-		fds[n] = (struct pollfd){.fd = r->ends[n].port->ops->fd(r->ends[n].port, 0),
-					 .events = POLLIN};
+		fds[n] = (struct pollfd){
+			.fd = r->ends[n].port->ops->fd(r->ends[n].port, 0, SL_PORT_RX),
+			.events = POLLIN};
 	poll(fds, 2, 20);
 }
 
