@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A network device (virtio 1.2, 5.1), driver's side: what is negotiated, said and asked, and the
+ * header of its packets. How packets move is the port's. */
+#ifndef SL_VIRTIO_NET_H
+#define SL_VIRTIO_NET_H
+
+#include <linux/virtio_net.h>
+
+#include <sluice/packet.h>
+
+#include "virtio/virtio.h"
+#include "virtq/driver.h"
+
+/* Before each packet lies struct virtio_net_hdr_v1, the one with num_buffers (5.1.6). */
+#define VIRTIO_NET_HDR_LEN ((uint32_t)sizeof(struct virtio_net_hdr_v1))
+
+/* 5.1.2: receiveq1, transmitq1, receiveq2 ..., controlq. */
+#define VIRTIO_NET_RX(pair) ((uint16_t)(2 * (pair)))
+#define VIRTIO_NET_TX(pair) ((uint16_t)(2 * (pair) + 1))
+
+/** struct virtio_net_state - its configuration (5.1.4); what the device does not say is a default
+ */
+struct virtio_net_state {
+	uint8_t mac[6];
+	bool link_up;
+	uint16_t max_virtqueue_pairs;
+	uint16_t mtu;
+};
+
+/**
+ * sl_virtio_net_start() - sl_virtio_start() with the features that this driver has
+ * @v:       the device
+ * @control: the control queue will be used: for several queues, or promiscuity
+ *
+ * Return: as sl_virtio_start().
+ */
+int sl_virtio_net_start(struct virtio *v, bool control);
+
+/** sl_virtio_net_state() - read its configuration; -EINVAL for one that cannot be */
+int sl_virtio_net_state(struct virtio *v, struct virtio_net_state *state);
+
+/** sl_virtio_net_emits() - SL_CAN_*: what received packets may need done */
+uint32_t sl_virtio_net_emits(const struct virtio *v);
+
+/** sl_virtio_net_accepts() - SL_CAN_*: what the device does for packets it sends */
+uint32_t sl_virtio_net_accepts(const struct virtio *v);
+
+/** sl_virtio_net_hdr_make() - of a packet to send (5.1.6.2); @offload NULL: nothing to be done */
+static inline void sl_virtio_net_hdr_make(struct virtio_net_hdr_v1 *hdr,
+					  const struct sl_offload *offload)
+{
+	*hdr = (struct virtio_net_hdr_v1){0};
+	if (!offload)
+		return;
+	/* 5.1.6.2.1: "The driver MUST NOT set the VIRTIO_NET_HDR_F_DATA_VALID bit in flags." */
+	hdr->flags = offload->flags & SL_OFFLOAD_NEEDS_CSUM;
+	hdr->gso_type = offload->gso_type;
+	hdr->hdr_len = offload->hdr_len;
+	hdr->gso_size = offload->gso_size;
+	hdr->csum_start = offload->csum_start;
+	hdr->csum_offset = offload->csum_offset;
+}
+
+/**
+ * sl_virtio_net_hdr_parse() - of a received packet (5.1.6.4)
+ * @hdr:     a private copy
+ * @len:     of the packet behind it, in bytes
+ * @emits:   SL_CAN_*: what was negotiated
+ * @offload: filled in when 1 is returned
+ *
+ * Return: 1 with offload facts, 0 without any; -EINVAL when they do not hold, or were not
+ * negotiated. No reason.
+ */
+int sl_virtio_net_hdr_parse(const struct virtio_net_hdr_v1 *hdr, uint32_t len, uint32_t emits,
+			    struct sl_offload *offload);
+
+/**
+ * struct virtio_net_ctrl - the control queue (5.1.6.5)
+ * @vq:     open, and enabled as @queue
+ * @memory: for commands, VIRTIO_NET_CTRL_LEN bytes, and where the device sees it
+ */
+struct virtio_net_ctrl {
+	struct virtio *v;
+	struct virtq_driver vq;
+	uint16_t queue;
+	uint8_t *memory;
+	sl_iova iova;
+};
+
+#define VIRTIO_NET_CTRL_LEN 64
+
+/**
+ * sl_virtio_net_ctrl() - ask, and wait for the answer
+ * @class: VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_MQ
+ * @cmd:   ...
+ * @data:  what belongs to it
+ * @len:   up to 32 bytes
+ *
+ * Return: 0; -EOPNOTSUPP when the device says no; -ETIMEDOUT after a second, -EPROTO for a broken
+ * queue: there must be no other command then.
+ */
+int sl_virtio_net_ctrl(struct virtio_net_ctrl *ctrl, uint8_t class, uint8_t cmd, const void *data,
+		       uint32_t len);
+
+#endif
