@@ -8,6 +8,7 @@
 extern const struct sl_port_ops sl_port_gen;
 extern const struct sl_port_ops sl_port_null;
 extern const struct sl_port_ops sl_port_pcap;
+extern const struct sl_port_ops sl_port_pci;
 extern const struct sl_port_ops sl_port_tap;
 extern const struct sl_port_ops sl_port_tun;
 extern const struct sl_port_ops sl_port_tunnel;

@@ -7,8 +7,8 @@
 
 /* A new kind of port is a file in this folder and a row here. */
 static const struct sl_port_ops *const kinds[] = {
-	&sl_port_tap,  &sl_port_tun, &sl_port_tunnel, &sl_port_pcap, &sl_port_gen,
-	&sl_port_null, NULL,
+	&sl_port_tap,  &sl_port_tun, &sl_port_tunnel, &sl_port_pci,
+	&sl_port_pcap, &sl_port_gen, &sl_port_null,   NULL,
 };
 
 const struct sl_port_ops *const *sl_port_kinds(void)
@@ -29,7 +29,8 @@ static int fail_unknown(const char *kind)
 			       nearest);
 	return sl_fail(
 		EINVAL,
-		"no kind of port \"%s\"; there are tap:, tun:, tunnel:, pcap:, gen: and null:",
+		"no kind of port \"%s\"; there are tap:, tun:, tunnel:, pci:, pcap:, gen: and "
+		"null:",
 		kind);
 }
 
