@@ -24,6 +24,12 @@ run: ## install what is missing (Debian), build, and link two sites on this mach
 	@echo "running examples/two-sites.sh"
 	@examples/two-sites.sh
 
+run-vm: ## install what is missing (Debian), build, and drive a NIC from user space over VFIO in a QEMU guest
+	@scripts/deps.sh vm
+	@$(MAKE) --no-print-directory all
+	@echo "running examples/guest-nic.sh in a guest"
+	@tests/vm/run.sh 6.12 examples/guest-nic.sh $(BUILD)/src/sluice
+
 check: ## install what is missing (Debian), then everything that CI checks
 	@scripts/deps.sh check
 	@scripts/check.sh
@@ -49,6 +55,12 @@ vm: ## boot stock Debian kernels 6.1 and 6.12 in QEMU and test inside them
 	@[ -d build/dev ] || { mkdir -p build && $(MESON) setup build/dev >build/configure.log; } || cat build/configure.log
 	@$(MESON) test -C build/dev --suite vm
 
+vm-iommufd: ## build kernels with iommufd, which Debian has not, and test driving devices in them
+	@scripts/deps.sh kernel
+	@[ -d build/dev ] || { mkdir -p build && $(MESON) setup build/dev >build/configure.log; } || cat build/configure.log
+	@tests/vm/kernel-iommufd.sh 6.12-iommufd 6.12-iommufd-cdev
+	@$(MESON) test -C build/dev --suite vm-iommufd
+
 fmt: ## clang-format every .c and .h file in place
 	@echo "formatting .c and .h files"
 	@python3 -B tests/build/format.py . --fix
@@ -63,6 +75,6 @@ clean: ## remove build/
 	@rm -rf build
 
 help: ## say what there is
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: all run check bench fuzz soak vm fmt install clean help
+.PHONY: all run run-vm check bench fuzz soak vm vm-iommufd fmt install clean help

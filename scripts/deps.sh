@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Installs the Debian 12 packages that a make target needs. Says nothing when nothing is missing.
-# For check also the kernels of tests/vm, which are not installed but unpacked below build/.
-# usage: scripts/deps.sh [run|test|check|bench]
+# For vm, bench and check also the kernels of tests/vm, which are not installed but unpacked below build/; for kernel what builds one.
+# usage: scripts/deps.sh [run|vm|test|check|kernel|bench]
 set -eu
 
 build='make gcc libc6-dev meson ninja-build pkg-config scdoc'
@@ -10,7 +10,7 @@ libraries='libpcap-dev libpci-dev libjson-c-dev libnl-3-dev libnl-route-3-dev li
 example='iproute2 iputils-ping iperf3 python3 openvpn tcpdump'
 compilers='g++ clang libclang-rt-14-dev clang-format'
 tests='libcmocka-dev util-linux procps ethtool openssl'
-guests=
+guests= kernel='flex bison bc libelf-dev'
 peers='libdpdk-dev valgrind wireguard-go wireguard-tools'
 # These are for one processor; without the first OpenSSL does its work.
 if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
@@ -20,11 +20,13 @@ fi
 
 case ${1:-run} in
 run) wanted="$build $libraries $example" ;;
+vm) wanted="$build $libraries $guests iproute2 iputils-ping python3" ;;
 test) wanted="$build $libraries $example $compilers $tests" ;; # no guests
 check) wanted="$build $libraries $example $compilers $tests $guests" ;;
-bench) wanted="$build $libraries $example $peers" ;;
+kernel) wanted="$build $libraries $example $compilers $tests $guests $kernel" ;;
+bench) wanted="$build $libraries $example $peers $guests ethtool util-linux" ;;
 *)
-    echo "usage: $0 [run|test|check|bench]" >&2
+    echo "usage: $0 [run|vm|test|check|kernel|bench]" >&2
     exit 2
     ;;
 esac
@@ -54,8 +56,11 @@ if [ -n "$missing" ]; then
     apt-get install -y -qq --no-install-recommends $missing
 fi
 # Without them everything but tests/vm works, and that says why it does not.
-if [ -n "$guests" ] && [ "${1:-run}" = check ]; then
-    for kernel in 6.1 6.12; do
-        "$(dirname "$0")/../tests/vm/kernel.sh" "$kernel" | grep SKIP || true
-    done
-fi
+kernels=
+case ${1:-run} in
+vm | bench) kernels=6.12 ;;
+check) kernels='6.1 6.12' ;;
+esac
+for kernel in ${guests:+$kernels}; do
+    "$(dirname "$0")/../tests/vm/kernel.sh" "$kernel" | grep SKIP || true
+done

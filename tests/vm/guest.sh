@@ -8,3 +8,8 @@ trap 'echo "FAIL: ${BASH_SOURCE[0]##*/}:$LINENO: $BASH_COMMAND"' ERR
 ok() {
 	echo "ok - $*"
 }
+
+# qmp COMMAND [JSON]: ask QEMU, with "guest: host qmp.py" and its socket; what it does shows in the guest
+qmp() {
+	echo "%% qmp {\"execute\": \"$1\", \"arguments\": ${2:-{\}}}"
+}

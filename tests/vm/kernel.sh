@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Fetches one of Debian's kernels as a package, once, and unpacks it; nothing is installed.
-# usage: kernel.sh 6.1|6.12|6.12-cloud
+# usage: kernel.sh 6.1|6.12|6.12-cloud|6.12-iommufd[-cdev|-debug]
 # Prints the folder: vmlinux and lib/modules/*. Exits with 77 and the reason if there is no way to get it.
 set -eu
 cache=$(cd "$(dirname "$0")/../.." && pwd)/build/vm
@@ -17,8 +17,9 @@ case $1 in
 6.1) metas='linux-image-6.1-amd64 linux-image-amd64' ;;
 6.12) metas='linux-image-6.12-amd64 linux-image-amd64' ;;
 6.12-cloud) metas='linux-image-6.12-cloud-amd64 linux-image-cloud-amd64' ;;
+6.12-iommufd | 6.12-iommufd-cdev | 6.12-iommufd-debug) metas= ;; # of no package
 *)
-	echo "usage: $0 6.1|6.12|6.12-cloud" >&2
+	echo "usage: $0 6.1|6.12|6.12-cloud|6.12-iommufd[-cdev|-debug]" >&2
 	exit 2
 	;;
 esac
@@ -27,6 +28,7 @@ if [[ -d $place ]]; then
 	echo "$place"
 	exit
 fi
+[[ -n $metas ]] || skip "Linux $1 is in no package: make vm-iommufd builds it"
 [[ $(uname -m) == x86_64 ]] || skip "guests are for x86-64"
 command -v apt-get >/dev/null || skip "Debian's kernels are fetched with apt-get"
 

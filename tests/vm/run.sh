@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Boots a stock Debian kernel in QEMU, runs one test inside, and says in TAP what came of it.
-# usage: run.sh 6.1|6.12|6.12-cloud TEST.sh [ARGUMENT...]
+# Boots a stock Debian kernel, or one of kernel-iommufd.sh, in QEMU, runs one test inside, and says in TAP what came of it.
+# usage: run.sh 6.1|6.12|6.12-cloud|6.12-iommufd[-cdev|-debug] TEST.sh [ARGUMENT...]
 #
 # TEST.sh is run in the guest by bash, under its own path, with the same arguments. An argument that is a file is there
 # too, with the libraries it needs: the sluice to test, a module of ours (the test loads it). Comments in TEST.sh say what
@@ -17,6 +17,7 @@
 #	# guest: seconds 120                  for the test itself (60)
 #	# guest: qemu -device edu             options of QEMU; $dir in them is a folder of this run
 #	# guest: append intel_iommu=on        to the kernel's command line
+#	# guest: host qmp.py                  scripts that run beside QEMU, on this machine, with $dir; each says "ready"
 #
 # The test says "ok - WHAT" for each thing that it has found to be so ("ok - WHAT # SKIP why" where this kernel cannot),
 # and ends with a status other than 0 when one is not. A guest has what the test asks for, so that 77, which is to skip
@@ -32,8 +33,18 @@ name=$(basename "$test" .sh)-$kernel
 kept=$(realpath -m "$here/../../build/vm/failed")/$name
 dir=$(mktemp -d /tmp/slt-XXXXXX)
 guest=
+hosts=()
 points=0 bad=0
 PATH=$PATH:/usr/sbin:/sbin # for who is not root
+
+stop_hosts() {
+	local pid
+	for pid in "${hosts[@]}"; do
+		kill -KILL "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
+	hosts=()
+}
 
 # shellcheck disable=SC2317 # by the trap
 cleanup() {
@@ -41,6 +52,7 @@ cleanup() {
 		kill -TERM "$guest" 2>/dev/null || true
 		wait "$guest" || true
 	fi
+	stop_hosts
 	rm -rf "$dir"
 }
 trap cleanup EXIT
@@ -58,7 +70,7 @@ point() { # "ok"|"not ok" WHAT
 
 asked() { # KEY [DEFAULT]
 	local found
-	found=$(sed -n "s/^# guest: $1 //p" "$test" | tr '\n' ' ')
+	found=$(sed -n "s/^# guest: $1 //p" "$test" | paste -sd ' ')
 	echo "${found:-${2-}}"
 }
 
@@ -100,15 +112,31 @@ prepare() {
 	(cd "$dir/own" && find . | cpio -o -H newc -R 0:0 --quiet) | cat "$dir/packed" - >"$dir/initrd"
 }
 
+start_hosts() {
+	local script said end=$((SECONDS + 20))
+	while read -r script; do
+		said=$dir/$(basename "$script").log
+		"${PYTHON:-python3}" -B "$script" "$dir" >"$said" 2>&1 &
+		hosts+=($!)
+		until [[ -s $said ]] || ((SECONDS >= end)); do
+			sleep 0.05
+		done
+		[[ $(head -n 1 "$said") == ready ]] || {
+			echo "FAIL: $script is not ready: $(tail -n 1 "$said")"
+			exit 1
+		}
+	done < <(beside host)
+}
+
 # boot TREE SECONDS: until it powers off or the time is over; the status is timeout's
 boot() {
-	local accel words append status=0
+	local words append status=0
 	accel=$("$here/accel.sh" "$1/vmlinux")
 	words=$(asked qemu)
 	words=${words//\$dir/$dir}
 	append="console=ttyS0 quiet panic=-1 oops=panic log_buf_len=4M $(asked append)"
 	# Where the processor is emulated it is this machine's other work that makes it stall.
-	[[ $accel != *tcg* ]] || append+=' nowatchdog rcupdate.rcu_cpu_stall_suppress=1'
+	[[ $accel != *tcg* ]] || append+=' no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppress=1'
 	# shellcheck disable=SC2086 # lists of words
 	timeout -k 5 "$2" qemu-system-x86_64 -machine "$(asked machine q35)" $accel -smp 2 -m "$(asked memory 512)" \
 		-nodefaults -display none -no-reboot -kernel "$1/vmlinux" -initrd "$dir/initrd" -append "$append" \
@@ -129,6 +157,18 @@ test_ended() { # STATUS
 	esac
 }
 
+# Has QEMU 7.2 failed by itself, in a way that is known? Its e1000e asserts that MSI-X is still on when its throttling timer
+# ends; its emulated processor stumbles now and then over a kernel that patches its own code.
+not_ours() {
+	local known='e1000e_intrmgr_on_msix_throttling_timer: Assertion'
+	fault=
+	! grep -q "$known" "$dir/qemu" || fault=$known
+	if [[ $accel == *tcg* ]] && grep -aq 'Oops: int3' "$dir/console"; then
+		fault='int3 in an emulated guest'
+	fi
+	[[ -n $fault ]]
+}
+
 # What the guest said, as TAP.
 judge() { # RELEASE
 	local line log=0 left=0 ended=0
@@ -141,6 +181,7 @@ judge() { # RELEASE
 		'%% left '*) left=1 && echo "# left behind: ${line#'%% left '}" ;;
 		'%% lost '*) left=1 && echo "# not there any more: ${line#'%% lost '}" ;;
 		'%% end') ended=1 ;;
+		'%% qmp '*) ;;
 		'ok '* | 'not ok '*)
 			[[ $line =~ ^(ok|not ok)( +[0-9]+)?( +-)?\ +(.*)$ ]] && point "${BASH_REMATCH[1]}" "${BASH_REMATCH[4]}"
 			;;
@@ -162,7 +203,7 @@ for word; do
 	[[ ! -f $word ]] || word=$(realpath "$word")
 	arguments+=("$word")
 done
-asked kernels "$kernel" | grep -qwF -- "$kernel" || skip "not for this kernel, only for: $(asked kernels)"
+[[ " $(asked kernels "$kernel") " == *" $kernel "* ]] || skip "not for this kernel, only for: $(asked kernels)"
 for program in qemu-system-x86_64 busybox cpio modinfo xz; do
 	type -P "$program" >/dev/null || skip "no $program here; make check installs it"
 done
@@ -171,14 +212,25 @@ for program in $(asked programs); do
 done
 tree=$("$here/kernel.sh" "$kernel") || skip "${tree#SKIP: }"
 seconds=$(asked seconds 60)
-seconds=${seconds% }
 reason=
 rm -rf "$kept"
 echo 'TAP version 13'
 prepare "$tree" "$seconds" "${arguments[@]}"
 limit=$((seconds + ${VM_BOOT_SECONDS:-120}))
 status=0
-boot "$tree" "$limit" || status=$?
+for try in 1 2; do
+	status=0
+	start_hosts
+	boot "$tree" "$limit" || status=$?
+	stop_hosts
+	if ((try == 2)) || ! not_ours; then
+		break
+	fi
+	echo "# $fault: not the test's fault, once more"
+	cp "$dir/qemu" "$dir/first.log"
+	rm -f "$dir"/{console,said,qemu}
+	find "$dir" -type s -delete
+done
 if ! judge "$(basename "$tree"/lib/modules/*)"; then
 	how="QEMU ended with $status"
 	((status != 124 && status != 137)) || how="nothing after $limit s"
@@ -192,7 +244,7 @@ if ! judge "$(basename "$tree"/lib/modules/*)"; then
 fi
 if ((bad)); then
 	mkdir -p "$kept"
-	cp "$dir"/{console,said,qemu} "$kept/" 2>/dev/null || true
+	cp "$dir"/{console,said,qemu,*.log} "$kept/" 2>/dev/null || true
 	echo "# the console is kept in $kept"
 fi
 echo "1..$points"

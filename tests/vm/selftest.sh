@@ -44,6 +44,11 @@ mkdir "$dir/bin"
 printf '#!/bin/sh\nexec sleep 1000\n' >"$dir/bin/qemu-system-x86_64"
 chmod +x "$dir/bin/qemu-system-x86_64"
 run other bad/asks.sh 6.12
+run alone bad/alone.sh 6.1
+mkdir "$dir/aborts"
+printf '#!/bin/sh\necho "e1000e_intrmgr_on_msix_throttling_timer: Assertion"\nexit 134\n' >"$dir/aborts/qemu-system-x86_64"
+chmod +x "$dir/aborts/qemu-system-x86_64"
+run aborted "PATH=$dir/aborts:$PATH" bad/fails.sh 6.1
 run stuck "PATH=$dir/bin:$PATH" VM_BOOT_SECONDS=0 bad/hangs.sh 6.1
 # Two at a time: that many processors a machine has that has little else to do.
 for pair in 'fails hangs' 'leaves warns' 'panics skips'; do
@@ -53,6 +58,7 @@ for pair in 'fails hangs' 'leaves warns' 'panics skips'; do
 	wait
 done
 
+expect aborted 'a QEMU that aborts in a way that is known, and again' 1 1 'once more' 'comes to its end: QEMU ended with 134'
 expect fails 'a test that fails' 1 1 'ok 2 - true is true' 'not ok 3 - fails-6.1: ended with 1' 'FAIL: .*Windows'
 expect hangs 'a test that hangs' 1 1 'not ok 2 - hangs-6.1: not done after 3 s'
 expect leaves 'a test that leaves things behind' 1 1 'ok 2 - leaves-6.1' 'left behind: process .*sleep 1000' \
@@ -64,6 +70,7 @@ expect panics 'a test that kills the kernel' 1 1 'ok 2 - so far' 'not ok 3 - .*t
 expect skips 'a test that lacks something in its own guest' 1 1 'not ok 2 - .*: no spoon'
 expect stuck 'a guest that does not boot' 1 1 'not ok 1 - .*nothing after 3 s'
 expect asks 'a module that there is not' 1 0 'FAIL: this kernel has no module no_such_module'
+expect alone 'a script beside QEMU that there is not' 1 0 'FAIL: .*no_such.py is not ready: '
 expect other 'a test that is not for this kernel' 0 0 '^1..0 # SKIP not for this kernel, only for: 6.1'
 # What was kept of these is of no use.
 for name in fails hangs leaves warns panics skips; do
