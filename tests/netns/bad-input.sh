@@ -46,7 +46,7 @@ link gen: null: --json=yes                  | --json
 link gen: null: --pcap nowhere/x.pcap       | cannot write a capture to nowhere/x\.pcap: No such file
 link tapp:name=x null:                      | no kind of port "tapp"; did you mean "tap:"\?
 link TAP:name=x null:                       | no kind of port "TAP"; did you mean "tap:"\?
-link bogus:x=1 null:                        | no kind of port "bogus"; there are tap:, tun:, tunnel:, pcap:, gen: and null:
+link bogus:x=1 null:                        | no kind of port "bogus"; there are tap:, tun:, tunnel:, pci:, pcap:, gen: and null:
 link : null:                                | ":" is no port
 link '' null:                               | "" is no port
 link tap null:                              | one of name=IF and fd=N is needed
@@ -54,6 +54,13 @@ link tap: null:                             | one of name=IF and fd=N is needed
 link tap:nmae=x null:                       | no parameter "nmae"; did you mean "name"\?
 link tun:name=x,mac=02:00:00:00:00:01 null: | tun: no parameter "mac"
 link null:x=1 gen:                          | null: takes no parameters, "x" was given
+link pci: null:                             | pci: device is missing: pci:DEVICE
+link pci:zz null:                           | "zz" is no PCI address such as 0000:00:03.0 or 00:03.0
+link pci:0000:00:99.0 null:                 | "0000:00:99.0" is no PCI address
+link pci:ffff:ff:1f.7 null:                 | there is no PCI device ffff:ff:1f.7
+link pci:0000:00:03.0,via=vfo null:         | pci: via=vfo is not one of auto\|vfio\|uio
+link pci:0000:00:03.0,queues=0 null:        | pci: queues=0 is out of range: 1 to 8
+link pci:0000:00:03.0,promisc=maybe null:   | pci: promisc=maybe is neither on nor off
 link tap:name null:                         | name needs a value: name=IF
 link tap:name= null:                        | name= needs a value: name=IF
 link tap:name=x,name=y null:                | name is given twice
