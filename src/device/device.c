@@ -35,6 +35,7 @@ static int decide(const struct sl_pci_addr *addr, const struct sl_device_options
 		*via = SL_PCI_UIO;
 		return 0;
 	}
+	/* UIO, where it works and VFIO does not; the answer of AUTO is the sentence of both. */
 	if (*via == SL_PCI_AUTO)
 		*via = sl_pci_usable(options->root, addr, SL_PCI_VFIO) &&
 				       !sl_pci_usable(options->root, addr, SL_PCI_UIO)

@@ -6,7 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/reason.h"
-#include "device/backend.h"
+#include "device/device_private.h"
 
 int sl_device_get_region(struct sl_device *dev, unsigned index, struct sl_device_region *region)
 {
@@ -40,6 +40,17 @@ static int check(struct sl_device *dev, unsigned index, uint64_t offset, unsigne
 		return sl_fail(EOPNOTSUPP, "%s: region %u cannot be %s", dev->name, index,
 			       needs == SL_DEVICE_READ ? "read" : "written");
 	return 0;
+}
+
+int sl_device_transferred(const struct sl_device *dev, unsigned index, ssize_t done, size_t width)
+{
+	if (done == (ssize_t)width)
+		return 0;
+	if (done < 0 && (errno == EPERM || errno == EINVAL || errno == EFAULT))
+		return sl_fail(errno, "%s: region %u refuses that: %s", dev->name, index,
+			       strerror(errno));
+	return sl_fail(ENODEV, "%s does not answer: %s", dev->name,
+		       done < 0 ? strerror(errno) : "a part only");
 }
 
 int sl_device_read(struct sl_device *dev, unsigned index, uint64_t offset, unsigned width,

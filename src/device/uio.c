@@ -15,7 +15,7 @@
 #include "base/bytes.h"
 #include "base/fd.h"
 #include "base/reason.h"
-#include "device/backend.h"
+#include "device/device_private.h"
 #include "device/pci_sysfs.h"
 #include "device/uio_irq.h"
 #include "device/uio_memory.h"
@@ -117,17 +117,6 @@ static int uio_map(struct sl_device *dev, unsigned bar, const struct sl_device_p
 	return 0;
 }
 
-static int transferred(struct sl_device *dev, ssize_t done, size_t width)
-{
-	if (done == (ssize_t)width)
-		return 0;
-	if (done < 0 && (errno == EPERM || errno == EINVAL))
-		return sl_fail(errno, "%s: the kernel refuses that: %s", dev->name,
-			       strerror(errno));
-	return sl_fail(ENODEV, "%s does not answer: %s", dev->name,
-		       done < 0 ? strerror(errno) : "a part only");
-}
-
 /* Configuration space and I/O ports are read and written; memory is not: it is mapped. */
 static int file_of(struct sl_device *dev, unsigned index)
 {
@@ -152,7 +141,9 @@ static int uio_read(struct sl_device *dev, unsigned index, uint64_t offset, unsi
 		return ret;
 	}
 	ret = file_of(dev, index);
-	return ret < 0 ? ret : transferred(dev, pread(ret, bytes, width, (off_t)offset), width);
+	if (ret < 0)
+		return ret;
+	return sl_device_transferred(dev, index, pread(ret, bytes, width, (off_t)offset), width);
 }
 
 static int uio_write(struct sl_device *dev, unsigned index, uint64_t offset, unsigned width,
@@ -168,7 +159,9 @@ static int uio_write(struct sl_device *dev, unsigned index, uint64_t offset, uns
 		return ret;
 	}
 	ret = file_of(dev, index);
-	return ret < 0 ? ret : transferred(dev, pwrite(ret, bytes, width, (off_t)offset), width);
+	if (ret < 0)
+		return ret;
+	return sl_device_transferred(dev, index, pwrite(ret, bytes, width, (off_t)offset), width);
 }
 
 /*

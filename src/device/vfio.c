@@ -17,6 +17,7 @@
 #include "base/bytes.h"
 #include "base/fd.h"
 #include "base/reason.h"
+#include "device/device_private.h"
 
 static struct vfio_device *vfio_of(const struct sl_device *dev)
 {
@@ -121,25 +122,13 @@ static int vfio_map(struct sl_device *dev, unsigned bar, const struct sl_device_
 	return 0;
 }
 
-/* A transfer that is cut short, or answered with an error, is how an absent device looks. */
-static int transferred(struct vfio_device *v, ssize_t done, size_t width, unsigned index)
-{
-	if (done == (ssize_t)width)
-		return 0;
-	if (done < 0 && (errno == EPERM || errno == EINVAL || errno == EFAULT))
-		return sl_fail(errno, "%s: region %u refuses that: %s", v->dev.name, index,
-			       strerror(errno));
-	return sl_fail(ENODEV, "%s does not answer: %s", v->dev.name,
-		       done < 0 ? strerror(errno) : "a part only");
-}
-
 static int vfio_read(struct sl_device *dev, unsigned index, uint64_t offset, unsigned width,
 		     void *bytes)
 {
 	struct vfio_device *v = vfio_of(dev);
 	off_t at = (off_t)(v->regions[index].offset + offset);
 
-	return transferred(v, pread(v->fd, bytes, width, at), width, index);
+	return sl_device_transferred(dev, index, pread(v->fd, bytes, width, at), width);
 }
 
 static int vfio_write(struct sl_device *dev, unsigned index, uint64_t offset, unsigned width,
@@ -148,7 +137,7 @@ static int vfio_write(struct sl_device *dev, unsigned index, uint64_t offset, un
 	struct vfio_device *v = vfio_of(dev);
 	off_t at = (off_t)(v->regions[index].offset + offset);
 
-	return transferred(v, pwrite(v->fd, bytes, width, at), width, index);
+	return sl_device_transferred(dev, index, pwrite(v->fd, bytes, width, at), width);
 }
 
 /*

@@ -19,6 +19,8 @@
 #include <sluice/device_region.h>
 #include <sluice/reason.h>
 
+#include "pci_tree.h"
+
 static const struct sl_device_fds no_fds __attribute__((unused)) = SL_DEVICE_FDS_NONE;
 
 static inline void on_fault(int sig, siginfo_t *info, void *ctx)
@@ -43,6 +45,20 @@ static inline struct sl_device *take(const char *addr, const struct sl_device_op
 	if (sl_device_open(addr, options, &dev))
 		fail_msg("%s", sl_reason());
 	return dev;
+}
+
+/* It fails with @ret and says @why, and its address once. */
+static inline void does_not_open(const char *addr, const struct sl_device_options *options, int ret,
+				 const char *why)
+{
+	struct sl_device *dev = NULL;
+	size_t len = strlen(addr);
+
+	assert_int_equal(sl_device_open(addr, options, &dev), ret);
+	assert_null(dev);
+	says(why);
+	assert_int_equal(strncmp(sl_reason(), addr, len), 0);
+	assert_int_not_equal(strncmp(sl_reason() + len + strlen(": "), addr, len), 0);
 }
 
 static inline int event_new(void)

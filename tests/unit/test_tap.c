@@ -22,6 +22,7 @@
 #include <sluice/port.h>
 #include <sluice/reason.h>
 
+#include "descriptors.h"
 #include "slow.h"
 
 /* NULL when interfaces can be made. */
@@ -35,18 +36,6 @@ static const char *why_not(void)
 	if (geteuid())
 		return "not root";
 	return unshare(CLONE_NEWNET) ? "no network namespace of its own" : NULL;
-}
-
-static unsigned descriptors(void)
-{
-	DIR *folder = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	assert_non_null(folder);
-	while (readdir(folder))
-		n++;
-	closedir(folder);
-	return n;
 }
 
 static unsigned interfaces(void)

@@ -15,6 +15,7 @@
 #include <sluice/dma.h>
 #include <sluice/space.h>
 
+#include "descriptors.h"
 #include "device/uio_memory.h"
 #include "device_rig.h"
 
@@ -52,28 +53,11 @@ static void interrupt(int uio)
 	assert_int_equal(write(uio, &count, sizeof(count)), sizeof(count));
 }
 
-static unsigned descriptors(void)
-{
-	DIR *folder = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	assert_non_null(folder);
-	while (readdir(folder))
-		n++;
-	closedir(folder);
-	return n;
-}
-
 static void refused(const struct sl_device_options *options, int ret, const char *why)
 {
-	struct sl_device *dev = NULL;
 	unsigned before = descriptors();
 
-	assert_int_equal(sl_device_open(BDF, options, &dev), ret);
-	assert_null(dev);
-	says(why);
-	assert_int_equal(strncmp(sl_reason(), BDF ": ", strlen(BDF ": ")), 0);
-	assert_int_not_equal(strncmp(sl_reason() + strlen(BDF ": "), BDF, strlen(BDF)), 0);
+	does_not_open(BDF, options, ret, why);
 	assert_int_equal(descriptors(), before);
 }
 

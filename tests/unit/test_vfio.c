@@ -45,17 +45,11 @@ static unsigned count_of(enum fake_kind kind)
 	return n;
 }
 
-/* It fails with @ret and says @why, and its address once. */
 static void refused(const struct sl_device_options *options, int ret, const char *why)
 {
-	struct sl_device *dev = NULL;
 	unsigned before = descriptors();
 
-	assert_int_equal(sl_device_open(BDF, options, &dev), ret);
-	assert_null(dev);
-	says(why);
-	assert_int_equal(strncmp(sl_reason(), BDF ": ", strlen(BDF ": ")), 0);
-	assert_int_not_equal(strncmp(sl_reason() + strlen(BDF ": "), BDF, strlen(BDF)), 0);
+	does_not_open(BDF, options, ret, why);
 	assert_int_equal(descriptors(), before);
 	kernel.said[0] = '\0';
 }
