@@ -27,8 +27,10 @@ def read(path):
 
 
 def tail(text):
+    """What a test says of its failure, above the end of its output: who cuts that short keeps the first lines."""
     lines = text.rstrip().splitlines()
-    return '\n'.join('    ' + line for line in lines[-TAIL:])
+    said = [line for line in lines if re.match(r'FAIL:|not ok', line)]
+    return '\n'.join('    ' + line for line in said[:TAIL] + lines[-TAIL:])
 
 
 def output(test):
