@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Small on purpose: no file under src/ over 500 lines, no function over 60.
+"""Small on purpose: no file under src/ or kmod/ over 500 lines, no function over 60.
 
 usage: sizes.py ROOT
 """
@@ -31,7 +31,7 @@ def function_lengths(lines):
 
 def check(root):
     problems = []
-    for path in tree.under(root, 'src', '.c', '.h'):
+    for path in tree.under(root, 'src', '.c', '.h') + tree.under(root, 'kmod', '.c', '.h'):
         lines = tree.read(root, path).splitlines()
         if len(lines) > FILE_LINES:
             problems.append(f'{path}: {len(lines)} lines, {FILE_LINES} at most')
@@ -46,7 +46,8 @@ BAD = {
     'src/base/long.c': ('struct s {\n\tint x;\n};\nstatic int too_long(int a,\n\t\tint b)\n{\n' + '\n' * FUNCTION_LINES + '}\n',
                         r'long\.c:4: too_long\(\) has 64 lines'),
     'src/base/variable.c': ('static int x __attribute__((aligned(8)));\n__attribute__((cold))\n', None),
-    'src/base/big.c': ('int x;\n' * (FILE_LINES + 1), r'big\.c: 501 lines'),
+    'kmod/gate/big.c': ('int x;\n' * (FILE_LINES + 1), r'gate/big\.c: 501 lines'),
+    'src/base/big.c': ('int x;\n' * (FILE_LINES + 1), r'base/big\.c: 501 lines'),
 }
 
 if __name__ == '__main__':
