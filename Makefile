@@ -9,6 +9,7 @@ BUILD = build/release
 # meson says a lot, and its errors on standard output too: show it only when it fails.
 SETUP = mkdir -p build && quietly() { "$$@" >build/configure.log || { cat build/configure.log; exit 1; }; } && \
 	quietly $(MESON) setup --prefix='$(PREFIX)' $(BUILD)
+DEV = [ -d build/dev ] || { mkdir -p build && $(MESON) setup build/dev >build/configure.log; } || cat build/configure.log
 
 all: $(BUILD)/build.ninja ## build the library and the command into build/release (the default)
 	@echo "building into $(BUILD)"
@@ -24,10 +25,12 @@ run: ## install what is missing (Debian), build, and link two sites on this mach
 	@echo "running examples/two-sites.sh"
 	@examples/two-sites.sh
 
-run-vm: ## install what is missing (Debian), build, and drive a NIC from user space over VFIO in a QEMU guest
+run-vm: ## install what is missing (Debian), build, and drive a NIC from user space in QEMU guests: over uio_msix, over VFIO
 	@scripts/deps.sh vm
 	@$(MAKE) --no-print-directory all
-	@echo "running examples/guest-nic.sh in a guest"
+	@echo "running examples/guest-msix.sh in a guest without an IOMMU"
+	@tests/vm/run.sh 6.12 examples/guest-msix.sh $(BUILD)/src/sluice
+	@echo "running examples/guest-nic.sh in a guest with one"
 	@tests/vm/run.sh 6.12 examples/guest-nic.sh $(BUILD)/src/sluice
 
 check: ## install what is missing (Debian), then everything that CI checks
@@ -52,14 +55,23 @@ soak: ## ten minutes (SOAK_SECONDS) of tunnel at full rate: new keys, flat memor
 
 vm: ## boot stock Debian kernels 6.1 and 6.12 in QEMU and test inside them
 	@scripts/deps.sh check
-	@[ -d build/dev ] || { mkdir -p build && $(MESON) setup build/dev >build/configure.log; } || cat build/configure.log
+	@$(DEV)
 	@$(MESON) test -C build/dev --suite vm
 
 vm-iommufd: ## build kernels with iommufd, which Debian has not, and test driving devices in them
 	@scripts/deps.sh kernel
-	@[ -d build/dev ] || { mkdir -p build && $(MESON) setup build/dev >build/configure.log; } || cat build/configure.log
-	@tests/vm/kernel-iommufd.sh 6.12-iommufd 6.12-iommufd-cdev
+	@$(DEV)
+	@tests/vm/kernel-build.sh 6.12-iommufd 6.12-iommufd-cdev
 	@$(MESON) test -C build/dev --suite vm-iommufd
+
+check-kasan: ## build a kernel that looks for faults in itself (KASAN, lockdep, kmemleak ...), and test kernel modules in it
+	@scripts/deps.sh kernel
+	@$(DEV)
+	@tests/vm/kernel-build.sh 6.12-kasan
+	@$(MESON) test -C build/dev --suite vm-kasan
+
+dkms-%: ## assemble build/dkms/MODULE-VERSION of a kernel module (dkms-uio_msix), for dkms add
+	@scripts/dkms.sh '$*'
 
 fmt: ## clang-format every .c and .h file in place
 	@echo "formatting .c and .h files"
@@ -75,6 +87,6 @@ clean: ## remove build/
 	@rm -rf build
 
 help: ## say what there is
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z%-]*\):[^#]*## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: all run run-vm check bench fuzz soak vm vm-iommufd fmt install clean help
+.PHONY: all run run-vm check check-kasan bench fuzz soak vm vm-iommufd fmt install clean help

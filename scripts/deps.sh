@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Installs the Debian 12 packages that a make target needs. Says nothing when nothing is missing.
-# For vm, bench and check also the kernels of tests/vm, which are not installed but unpacked below build/; for kernel what builds one.
+# For vm, bench and check also the kernels of tests/vm and what builds modules for them, which is not installed but unpacked
+# below build/; for kernel what builds a kernel.
 # usage: scripts/deps.sh [run|vm|test|check|kernel|bench]
 set -eu
 
@@ -9,13 +10,13 @@ build='make gcc libc6-dev meson ninja-build pkg-config scdoc'
 libraries='libpcap-dev libpci-dev libjson-c-dev libnl-3-dev libnl-route-3-dev libssl-dev'
 example='iproute2 iputils-ping iperf3 python3 openvpn tcpdump'
 compilers='g++ clang libclang-rt-14-dev clang-format'
-tests='libcmocka-dev util-linux procps ethtool openssl'
+tests='libcmocka-dev util-linux procps ethtool openssl sparse perl udev'
 guests= kernel='flex bison bc libelf-dev'
 peers='libdpdk-dev valgrind wireguard-go wireguard-tools'
 # These are for one processor; without the first OpenSSL does its work.
 if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
     libraries="$libraries libipsec-mb-dev"
-    guests='qemu-system-x86 busybox-static cpio kmod xz-utils zstd'
+    guests='qemu-system-x86 busybox-static cpio kmod xz-utils zstd libelf1'
 fi
 
 case ${1:-run} in
@@ -62,5 +63,8 @@ vm | bench) kernels=6.12 ;;
 check) kernels='6.1 6.12' ;;
 esac
 for kernel in ${guests:+$kernels}; do
-    "$(dirname "$0")/../tests/vm/kernel.sh" "$kernel" | grep SKIP || true
+    "$(dirname "$0")/../tests/vm/headers.sh" "$kernel" | grep SKIP || true
 done
+if [ "${1:-run}" = check ]; then
+    "$(dirname "$0")/../tests/vm/checkpatch.sh" --version | grep SKIP || true
+fi

@@ -13,3 +13,8 @@ ok() {
 qmp() {
 	echo "%% qmp {\"execute\": \"$1\", \"arguments\": ${2:-{\}}}"
 }
+
+# load MODULE [PARAM=...]...: one of ours, with "guest: our-modules"; rmmod takes it away
+load() {
+	insmod "/modules/ours/$1.ko" "${@:2}"
+}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # VFIO behind an IOMMU that does not remap interrupts, so that a device could forge them: refused, and said what to do.
-# guest: kernels 6.12-iommufd 6.12-iommufd-cdev 6.12-iommufd-debug
+# guest: kernels 6.12-iommufd 6.12-iommufd-cdev 6.12-kasan
 # guest: modules vfio-pci
 # guest: qemu -device intel-iommu,intremap=off -device edu,addr=3,dma_mask=0xffffffff
 # guest: files pci.sh

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Devices driven over VFIO by iommufd: two in a space, by opened descriptors, as another user, one program at a time, what
 # is locked, DMA that is blocked; with groups beside them and without. vfio.sh has what is alike in both ways.
-# guest: kernels 6.12-iommufd 6.12-iommufd-cdev 6.12-iommufd-debug
+# guest: kernels 6.12-iommufd 6.12-iommufd-cdev 6.12-kasan
 # guest: modules vfio-pci
 # guest: programs setpriv prlimit
 # guest: machine q35,kernel-irqchip=split

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Fetches one of Debian's kernels as a package, once, and unpacks it; nothing is installed.
-# usage: kernel.sh 6.1|6.12|6.12-cloud|6.12-iommufd[-cdev|-debug]
+# usage: kernel.sh 6.1|6.12|6.12-cloud|6.12-iommufd[-cdev]|6.12-kasan
 # Prints the folder: vmlinux and lib/modules/*. Exits with 77 and the reason if there is no way to get it.
 set -eu
-cache=$(cd "$(dirname "$0")/../.." && pwd)/build/vm
+here=$(cd "$(dirname "$0")" && pwd)
+cache=$(realpath -m "$here/../../build/vm")
+. "$here/apt.sh"
 place=$cache/linux-$1
 
 skip() {
@@ -17,9 +19,9 @@ case $1 in
 6.1) metas='linux-image-6.1-amd64 linux-image-amd64' ;;
 6.12) metas='linux-image-6.12-amd64 linux-image-amd64' ;;
 6.12-cloud) metas='linux-image-6.12-cloud-amd64 linux-image-cloud-amd64' ;;
-6.12-iommufd | 6.12-iommufd-cdev | 6.12-iommufd-debug) metas= ;; # of no package
+6.12-iommufd | 6.12-iommufd-cdev | 6.12-kasan) metas= ;; # of no package
 *)
-	echo "usage: $0 6.1|6.12|6.12-cloud|6.12-iommufd[-cdev|-debug]" >&2
+	echo "usage: $0 6.1|6.12|6.12-cloud|6.12-iommufd[-cdev]|6.12-kasan" >&2
 	exit 2
 	;;
 esac
@@ -28,7 +30,7 @@ if [[ -d $place ]]; then
 	echo "$place"
 	exit
 fi
-[[ -n $metas ]] || skip "Linux $1 is in no package: make vm-iommufd builds it"
+[[ -n $metas ]] || skip "Linux $1 is in no package: make vm-iommufd or make check-kasan builds it"
 [[ $(uname -m) == x86_64 ]] || skip "guests are for x86-64"
 command -v apt-get >/dev/null || skip "Debian's kernels are fetched with apt-get"
 
@@ -38,17 +40,16 @@ package_of() {
 		sed -n "s/^ *Depends: \(linux-image-${1%%-*}\.[^ ]*\)\$/\1/p" | head -n 1
 }
 
-fetch() {
+kernel() {
+	local package bytes
 	package=$(package_of "$1")
 	[[ -n $package ]] || {
 		echo "apt knows no package of Linux $1"
 		return 1
 	}
-	local bytes
 	bytes=$(apt-cache show --no-all-versions "$package" | sed -n 's/^Size: //p')
 	echo "fetching $package, $((${bytes:-0} / 1000000)) MB" >&2
-	# As root, apt would fetch as a user who cannot write here.
-	timeout 300 apt-get download -qq -o APT::Sandbox::User=root -o Acquire::Retries=3 "$package" 2>&1
+	download "$package"
 }
 
 # The kernel as it is behind what unpacks it when a machine starts: that takes an emulated processor half of its boot.
@@ -71,9 +72,7 @@ if [[ ! -d $place ]]; then
 	new=$(mktemp -d "$cache/new-XXXXXX")
 	trap 'rm -rf "$new"' EXIT
 	cd "$new"
-	# A list of yesterday may name what is no longer there.
-	fetch "$1" >log || { ((EUID == 0)) && apt-get update -qq >log 2>&1 && fetch "$1" >log; } ||
-		skip "no Linux $1: $(tail -n 1 log)"
+	fetch kernel "$1" || skip "no Linux $1: $(tail -n 1 log)"
 	mkdir tree
 	dpkg-deb --fsys-tarfile ./*.deb | tar -x -C tree ./boot ./lib/modules
 	unpacked tree/boot/vmlinuz-*

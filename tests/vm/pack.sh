@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Packs an initramfs: busybox, bash, files with the libraries they need, modules with those they depend on.
-# usage: pack.sh INITRD KERNEL-FOLDER [-m MODULE]... [-p PYTHON-SCRIPT]... FILE...
+# usage: pack.sh INITRD KERNEL-FOLDER [-m MODULE]... [-o OUR-MODULE.ko]... [-p PYTHON-SCRIPT]... FILE...
 # A file keeps its path; a FILE without a slash is a program of PATH. A module is loaded by the guest in the order of
-# /modules/order.
+# /modules/order; what is ours is only put into /modules/ours, but what it depends on is loaded.
 set -eu
 initrd=$(realpath -m "$1")
 kernel=$2
@@ -12,7 +12,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 interpreter=$("${PYTHON:-python3}" -c 'import sys; print(sys.executable)')
 root=$(mktemp -d /tmp/slt-XXXXXX)
 trap 'rm -rf "$root"' EXIT
-files=() names=() scripts=()
+files=() names=() ours=() scripts=()
 declare -A file_of loaded
 
 fail() {
@@ -74,6 +74,7 @@ for module in list(sys.modules.values()):
 while (($#)); do
 	case $1 in
 	-m) names+=("$2") && shift ;;
+	-o) ours+=("$2") && shift ;;
 	-p) scripts+=("$2") && shift ;;
 	*/*) files+=("$1") ;;
 	*) files+=("$(type -P "$1")") || fail "no program $1 here" ;;
@@ -81,7 +82,7 @@ while (($#)); do
 	shift
 done
 
-mkdir -p "$root"/usr/{bin,sbin,lib,lib64} "$root"/{dev,proc,sys,run,tmp,etc,modules}
+mkdir -p "$root"/usr/{bin,sbin,lib,lib64} "$root"/{dev,proc,sys,run,tmp,etc,modules/ours}
 for dir in bin sbin lib lib64; do
 	ln -s "usr/$dir" "$root/$dir"
 done
@@ -89,6 +90,12 @@ done
 index
 for name in "${names[@]}"; do
 	add_module "$name"
+done
+for name in "${ours[@]}"; do
+	cp "$name" "$root/modules/ours"
+	for other in $(modinfo -F depends "$name" | tr , ' '); do
+		add_module "$other"
+	done
 done
 
 files+=("$(type -P bash)" "$(type -P busybox)")

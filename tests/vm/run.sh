@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Boots a stock Debian kernel, or one of kernel-iommufd.sh, in QEMU, runs one test inside, and says in TAP what came of it.
-# usage: run.sh 6.1|6.12|6.12-cloud|6.12-iommufd[-cdev|-debug] TEST.sh [ARGUMENT...]
+# Boots a stock Debian kernel, or one of kernel-build.sh, in QEMU, runs one test inside, and says in TAP what came of it.
+# usage: run.sh 6.1|6.12|6.12-cloud|6.12-iommufd[-cdev]|6.12-kasan TEST.sh [ARGUMENT...]
 #
 # TEST.sh is run in the guest by bash, under its own path, with the same arguments. An argument that is a file is there
-# too, with the libraries it needs: the sluice to test, a module of ours (the test loads it). Comments in TEST.sh say what
-# else it needs; each may be there more than once:
+# too, with the libraries it needs: the sluice to test. Comments in TEST.sh say what else it needs; each may be there more
+# than once:
 #
 #	# guest: kernels 6.12 6.12-cloud      other kernels are skipped
 #	# guest: modules tun veth             of the kernel's; loaded before the test with what they depend on
+#	# guest: our-modules uio_msix         of kmod/, built for this kernel; the test loads it: load in guest.sh
 #	# guest: programs ping nstat          of this machine, copied with their libraries; busybox has the rest
 #	# guest: python ../netns/traffic.py   scripts that it runs, copied with what they import
 #	# guest: files ../netns/lib.sh        others
 #	# guest: machine pc                   (q35)
 #	# guest: memory 1024                  MB (512)
 #	# guest: seconds 120                  for the test itself (60)
+#	# guest: tcg single                   one thread for all emulated processors (multi)
 #	# guest: qemu -device edu             options of QEMU; $dir in them is a folder of this run
 #	# guest: append intel_iommu=on        to the kernel's command line
 #	# guest: host qmp.py                  scripts that run beside QEMU, on this machine, with $dir; each says "ready"
@@ -23,6 +25,7 @@
 # and ends with a status other than 0 when one is not. A guest has what the test asks for, so that 77, which is to skip
 # elsewhere, is a failure too. Whatever the test says, it has failed if the guest does not come to its end in time, if
 # the kernel complains, or if something is left behind: see init.
+# 6.12-kasan, a kernel that watches itself, is slow: three times all seconds and twice the memory.
 # VM_BOOT_SECONDS (120) is what booting and powering off may take. The console of a guest that failed is kept.
 set -eu
 kernel=${1:?usage: $0 KERNEL TEST.sh [ARGUMENT...]}
@@ -33,7 +36,7 @@ name=$(basename "$test" .sh)-$kernel
 kept=$(realpath -m "$here/../../build/vm/failed")/$name
 dir=$(mktemp -d /tmp/slt-XXXXXX)
 guest=
-hosts=()
+hosts=() ours=()
 points=0 bad=0
 PATH=$PATH:/usr/sbin:/sbin # for who is not root
 
@@ -82,11 +85,30 @@ beside() {
 	done
 }
 
+build_ours() {
+	local word folder file status
+	for word in $(asked our-modules); do
+		status=0
+		folder=$here/$word
+		[[ $word == */* ]] || folder=$here/../../kmod/$word
+		file=$("$here/module.sh" "$kernel" "$folder") || status=$?
+		((status != 77)) || skip "${file#SKIP: }"
+		((status == 0)) || {
+			echo "FAIL: $word does not build for Linux $kernel"
+			exit 1
+		}
+		ours+=("$file")
+	done
+}
+
 prepare() {
 	local tree=$1 seconds=$2 word pack=()
 	shift 2
 	for word in $(asked modules); do
 		pack+=(-m "$word")
+	done
+	for word in "${ours[@]}"; do
+		pack+=(-o "$word")
 	done
 	while read -r word; do
 		pack+=(-p "$word")
@@ -132,13 +154,14 @@ start_hosts() {
 boot() {
 	local words append status=0
 	accel=$("$here/accel.sh" "$1/vmlinux")
+	accel=${accel/thread=multi/thread=$(asked tcg multi)}
 	words=$(asked qemu)
 	words=${words//\$dir/$dir}
 	append="console=ttyS0 quiet panic=-1 oops=panic log_buf_len=4M $(asked append)"
 	# Where the processor is emulated it is this machine's other work that makes it stall.
 	[[ $accel != *tcg* ]] || append+=' no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppress=1'
 	# shellcheck disable=SC2086 # lists of words
-	timeout -k 5 "$2" qemu-system-x86_64 -machine "$(asked machine q35)" $accel -smp 2 -m "$(asked memory 512)" \
+	timeout -k 5 "$2" qemu-system-x86_64 -machine "$(asked machine q35)" $accel -smp 2 -m "$memory" \
 		-nodefaults -display none -no-reboot -kernel "$1/vmlinux" -initrd "$dir/initrd" -append "$append" \
 		-serial "file:$dir/console" -serial "file:$dir/said" $words </dev/null >"$dir/qemu" 2>&1 &
 	guest=$!
@@ -211,12 +234,16 @@ for program in $(asked programs); do
 	type -P "$program" >/dev/null || skip "no $program here"
 done
 tree=$("$here/kernel.sh" "$kernel") || skip "${tree#SKIP: }"
-seconds=$(asked seconds 60)
+build_ours
+seconds=$(asked seconds 60) boot_seconds=${VM_BOOT_SECONDS:-120} memory=$(asked memory 512)
+if [[ $kernel == *-kasan ]]; then
+	seconds=$((3 * seconds)) boot_seconds=$((3 * boot_seconds)) memory=$((2 * memory))
+fi
 reason=
 rm -rf "$kept"
 echo 'TAP version 13'
 prepare "$tree" "$seconds" "${arguments[@]}"
-limit=$((seconds + ${VM_BOOT_SECONDS:-120}))
+limit=$((seconds + boot_seconds))
 status=0
 for try in 1 2; do
 	status=0
@@ -227,6 +254,7 @@ for try in 1 2; do
 		break
 	fi
 	echo "# $fault: not the test's fault, once more"
+	rm -f "$dir"/*.log # of the scripts beside it, which say "ready" anew
 	cp "$dir/qemu" "$dir/first.log"
 	rm -f "$dir"/{console,said,qemu}
 	find "$dir" -type s -delete

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # The harness can fail: tests that are bad, each in its way, must be reported as failed, and for that reason alone.
-# usage: selftest.sh
+# usage: selftest.sh [6.12-kasan]
+# With a kernel that looks for faults in itself: it finds them.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 dir=$(mktemp -d /tmp/slt-XXXXXX)
@@ -35,6 +36,19 @@ run() {
 	echo $status >"$dir/$name.status"
 }
 
+if [[ ${1-} == 6.12-kasan ]]; then
+	run faulty bad/faulty.sh 6.12-kasan
+	if grep '^1\.\.0 # SKIP' "$dir/faulty"; then
+		exit
+	fi
+	echo 'TAP version 13'
+	expect faulty 'a module with one fault for each that looks for them' 1 1 'kernel: .*WARNING: suspicious RCU usage' \
+		'kernel: .*WARNING: possible circular locking' 'kernel: .*BUG: sleeping function' 'kernel: .*UBSAN: shift-out-of-bounds' \
+		'kernel: .*DMA-API: ' 'kernel: .*BUG: KASAN: slab-use-after-free' 'kernel: unreferenced object' 'not ok 3 - no complaint'
+	((bad)) || rm -rf "$here/../../build/vm/failed/faulty-6.12-kasan"
+	echo "1..$points"
+	exit $bad
+fi
 run asks bad/asks.sh 6.1
 if grep '^1\.\.0 # SKIP' "$dir/asks"; then
 	exit
@@ -45,6 +59,7 @@ printf '#!/bin/sh\nexec sleep 1000\n' >"$dir/bin/qemu-system-x86_64"
 chmod +x "$dir/bin/qemu-system-x86_64"
 run other bad/asks.sh 6.12
 run alone bad/alone.sh 6.1
+run unbuilt bad/unbuilt.sh 6.1
 mkdir "$dir/aborts"
 printf '#!/bin/sh\necho "e1000e_intrmgr_on_msix_throttling_timer: Assertion"\nexit 134\n' >"$dir/aborts/qemu-system-x86_64"
 chmod +x "$dir/aborts/qemu-system-x86_64"
@@ -70,6 +85,7 @@ expect panics 'a test that kills the kernel' 1 1 'ok 2 - so far' 'not ok 3 - .*t
 expect skips 'a test that lacks something in its own guest' 1 1 'not ok 2 - .*: no spoon'
 expect stuck 'a guest that does not boot' 1 1 'not ok 1 - .*nothing after 3 s'
 expect asks 'a module that there is not' 1 0 'FAIL: this kernel has no module no_such_module'
+expect unbuilt 'a module of ours that does not build' 1 0 'nowhere.h: No such file' 'FAIL: bad/broken does not build for Linux 6.1'
 expect alone 'a script beside QEMU that there is not' 1 0 'FAIL: .*no_such.py is not ready: '
 expect other 'a test that is not for this kernel' 0 0 '^1..0 # SKIP not for this kernel, only for: 6.1'
 # What was kept of these is of no use.
