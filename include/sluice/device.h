@@ -4,8 +4,8 @@
  * interrupts <sluice/device_irq.h>, memory that it reaches <sluice/dma.h>. docs/drive.md tells
  * the whole story.
  *
- * A device is one thread's; only mapped registers may be touched by several. It stays with the
- * process that opened it: a child made by fork() must not use it.
+ * A device is one thread's; only mapped registers may be touched by several. A child made by fork()
+ * must not use it.
  */
 #ifndef SLUICE_DEVICE_H
 #define SLUICE_DEVICE_H
@@ -25,20 +25,19 @@ struct sl_device;
  * @group:     /dev/vfio/GROUP
  * @iommufd:   /dev/iommu
  * @device:    /dev/vfio/devices/vfioN; for one sl_device_open(), later ones need a new one
+ * @uio_msix:  /dev/uio_msix/ADDRESS; the device is reset when the last descriptor is closed
  * @uio:       /dev/uioN; locked (flock(2)) from then on until it is closed
- * @config:    the device's file "config" in sysfs, for UIO
- * @resources: its files "resource0" to "resource5", for UIO
+ * @config, @resources: the device's files "config", "resource0" to "resource5" in sysfs, for UIO
  */
 struct sl_device_fds {
-	int container, group;
-	int iommufd, device;
+	int container, group, iommufd, device, uio_msix;
 	int uio, config, resources[SL_PCI_BARS];
 };
 
 /** SL_DEVICE_FDS_NONE - nothing is open: what a struct sl_device_fds begins with */
 #define SL_DEVICE_FDS_NONE                                                                         \
 	{                                                                                          \
-		-1, -1, -1, -1, -1, -1,                                                            \
+		-1, -1, -1, -1, -1, -1, -1,                                                        \
 		{                                                                                  \
 			-1, -1, -1, -1, -1, -1                                                     \
 		}                                                                                  \
@@ -47,17 +46,21 @@ struct sl_device_fds {
 /**
  * struct sl_device_options - how to open a device; all zero is right for most
  * @root:  the folder in which sys/, dev/ and proc/ are, NULL for "/"
- * @via:   SL_PCI_AUTO: VFIO where it works, else UIO
+ * @via:   SL_PCI_AUTO: VFIO where it works, else uio_msix, else UIO
  * @space: what the device reaches; the caller's, released after the device is closed. Devices
  *         of one space share a VFIO container where the kernel allows it; devices of one IOMMU
  *         group have to be in one space. NULL: the device gets a space of its own
  * @fds:   used instead of opening them, NULL for none; duplicated, they stay the caller's
+ * @dma_bits: how many an address of the device has: 16 to 64, 0 for 64. A @space has limits instead
+ * @force: over uio_msix: let it do DMA though it was not reset since its last user
  */
 struct sl_device_options {
 	const char *root;
 	enum sl_pci_way via;
 	struct sl_space *space;
 	const struct sl_device_fds *fds;
+	unsigned dma_bits;
+	bool force;
 };
 
 /**
@@ -65,7 +68,7 @@ struct sl_device_options {
  * @pci:      as the kernel knew it
  * @config:   its configuration space, decoded
  * @via:      how it is driven
- * @backend:  the same for people: "vfio (type1v2)", "vfio (iommufd)", "uio_pci_generic"
+ * @backend:  the same for people: "vfio (type1v2)", "vfio (iommufd)", "uio_msix", "uio_pci_generic"
  */
 struct sl_device_info {
 	struct sl_pci_info pci;
@@ -99,8 +102,8 @@ const struct sl_device_info *sl_device_get_info(const struct sl_device *dev);
 /**
  * sl_device_space() - what it reaches: map memory there
  *
- * Return: the space of the options, or the device's own. Over UIO an IOVA is a physical address:
- * only sl_dma_create() knows those.
+ * Return: the space of the options, or the device's own. Over uio_msix and UIO the kernel says
+ * where memory is: only sl_dma_create() knows.
  */
 struct sl_space *sl_device_space(const struct sl_device *dev);
 
@@ -109,7 +112,8 @@ struct sl_space *sl_device_space(const struct sl_device *dev);
  * @dev: the device; answers in memory are turned on as well (bit 1)
  * @on:  ...
  *
- * Return: 0; -ENODEV when it is gone.
+ * Return: 0; -ENODEV when it is gone; -EUCLEAN over uio_msix when it was not reset since its last
+ * user, into whose memory it may still write: see the options' force.
  */
 int sl_device_bus_master(struct sl_device *dev, bool on);
 
@@ -118,8 +122,7 @@ int sl_device_bus_master(struct sl_device *dev, bool on);
  * @dev: the device; interrupts stay wired, registers are as after power-on, bus mastering off
  * @how: the kernel's word for it, "flr", "pm", "bus" ..., the device's own; NULL is allowed
  *
- * Return: 0; -EOPNOTSUPP when it cannot be reset; -ENODEV when it is gone; or what the kernel
- * says.
+ * Return: 0; -EOPNOTSUPP when it cannot be; -ENODEV when it is gone; or what the kernel says.
  */
 int sl_device_reset(struct sl_device *dev, const char **how);
 
@@ -127,7 +130,7 @@ int sl_device_reset(struct sl_device *dev, const char **how);
  * sl_device_event() - an event that says: the kernel wants the device back, or it is gone
  * @dev: the device
  *
- * Who waits for its end should close the device soon: until then unbinding it blocks.
+ * Who waits for its end should close the device soon: over VFIO unbinding blocks until then.
  *
  * Return: an eventfd, the device's own, readable from then on; -1 where the kernel has no such
  * event (UIO): there sl_device_check() and a failing interrupt tell.

@@ -15,14 +15,18 @@ struct sl_dma;
 
 /**
  * sl_dma_create() - allocate zeroed memory that a device reaches
- * @dev: its space gets the memory: all devices of that space reach it. The memory is freed before
- *       the device is closed
+ * @dev: its space gets the memory: all devices of that space reach it, but over uio_msix only this
+ *       one can. The memory is freed before the device is closed
  * @len: bytes, rounded up to whole pages
  * @id:  the id its region carries
  * @out: the new memory, owned by the caller
  *
+ * Over uio_msix it is the kernel's, of which children get nothing, or, when that has no more,
+ * reserved huge pages (vm.nr_hugepages).
+ *
  * Return: 0; -EINVAL when @len is 0 or overflows; -ENOMEM, also for UIO without reserved huge
- * pages (vm.nr_hugepages), which alone stay where they are; or what sl_space_map() returns.
+ * pages, which alone stay where they are; -ENODEV when the device is gone; or what sl_space_map()
+ * returns.
  */
 int sl_dma_create(struct sl_device *dev, size_t len, uint16_t id, struct sl_dma **out);
 

@@ -63,9 +63,10 @@ struct sl_pci_info {
 
 /** enum sl_pci_way - how a program drives a device */
 enum sl_pci_way {
-	SL_PCI_AUTO, /* the first of these that works */
-	SL_PCI_VFIO, /* vfio-pci: an IOMMU keeps the device within the program's memory */
-	SL_PCI_UIO,  /* uio_pci_generic: one INTx interrupt, for who is trusted with all memory */
+	SL_PCI_AUTO,	 /* the first of these that works */
+	SL_PCI_VFIO,	 /* vfio-pci: an IOMMU keeps the device within the program's memory */
+	SL_PCI_UIO_MSIX, /* uio_msix: all interrupts, for who is trusted with all memory */
+	SL_PCI_UIO,	 /* uio_pci_generic: one INTx interrupt, for the same */
 };
 
 /**
@@ -136,9 +137,8 @@ int sl_pci_msix_check(const struct sl_pci_info *info, const struct sl_pci_config
 
 /**
  * sl_pci_usable() - may this process drive a device this way, now?
- * @root: see above
- * @addr: which
- * @way:  how; SL_PCI_AUTO for any
+ * @root, @addr: as above
+ * @way: how; SL_PCI_AUTO for any
  *
  * Return: 0; a negative errno when not, and sl_reason() says why and what would help.
  */

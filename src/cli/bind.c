@@ -29,7 +29,7 @@ static const char bind_help[] =
 	"\n"
 	"Examples:\n"
 	"  sluice bind 0000:00:03.0 vfio-pci\n"
-	"  sluice bind 00:03.0 uio_pci_generic\n";
+	"  sluice bind 00:03.0 uio_msix\n";
 
 static const char unbind_help[] =
 	"Usage: sluice unbind ADDRESS [--restore] [--force]\n"
@@ -63,7 +63,8 @@ static int report(const char *name, const struct sl_pci_addr *addr)
 		return failed(name);
 	sl_pci_addr_format(addr, text);
 	printf("%s: %s\n", text, *info.driver ? info.driver : "no driver");
-	if (!strcmp(info.driver, "vfio-pci") && sl_pci_usable(NULL, addr, SL_PCI_VFIO))
+	if ((!strcmp(info.driver, "vfio-pci") && sl_pci_usable(NULL, addr, SL_PCI_VFIO)) ||
+	    (!strcmp(info.driver, "uio_msix") && sl_pci_usable(NULL, addr, SL_PCI_UIO_MSIX)))
 		fprintf(stderr, "sluice %s: not usable yet: %s\n", name, sl_reason());
 	return EXIT_OK;
 }
@@ -95,7 +96,8 @@ int sl_cmd_bind(int argc, char **argv)
 		return status;
 	if (n < 2)
 		return sl_usage_error("bind",
-				      "which driver? vfio-pci or uio_pci_generic, for a program");
+				      "which driver? vfio-pci, uio_msix or uio_pci_generic, "
+				      "for a program");
 	if (!sl_pci_driver_name(args.words[1]))
 		return sl_usage_error("bind", "\"%s\" cannot be the name of a driver",
 				      args.words[1]);

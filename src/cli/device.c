@@ -12,7 +12,7 @@
 #include "cli/cli.h"
 #include "cli/device.h"
 
-const char *const sl_device_ways[DEVICE_WAYS] = {"vfio", "uio"};
+const char *const sl_device_ways[DEVICE_WAYS] = {"vfio", "uio_msix", "uio"};
 
 /*
  * Names, from libpci. Nothing else of it is used: it would exit where it finds no PCI.
@@ -163,9 +163,10 @@ struct json_object *sl_device_json(const struct device *d)
 
 void sl_device_print_ways(const struct device *d, int indent)
 {
-	if (*d->why_not[0] && !strcmp(d->why_not[0], d->why_not[1])) {
-		printf("%*s%s, %s: no, %s\n", indent, "", sl_device_ways[0], sl_device_ways[1],
-		       d->why_not[0]);
+	if (*d->why_not[0] && !strcmp(d->why_not[0], d->why_not[1]) &&
+	    !strcmp(d->why_not[0], d->why_not[2])) {
+		printf("%*s%s, %s, %s: no, %s\n", indent, "", sl_device_ways[0], sl_device_ways[1],
+		       sl_device_ways[2], d->why_not[0]);
 		return;
 	}
 	for (int way = 0; way < DEVICE_WAYS; way++)

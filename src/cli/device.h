@@ -11,7 +11,7 @@
 struct pci_access;
 
 enum {
-	DEVICE_WAYS = 2,
+	DEVICE_WAYS = 3,
 };
 
 extern const char *const sl_device_ways[DEVICE_WAYS]; /* names, from SL_PCI_VFIO on */

@@ -204,6 +204,17 @@ static void check_iommufd(struct sl_probe_answer *answer)
 	answer->ok = sl_probe_open(&node, answer) >= 0;
 }
 
+static void check_uio_msix(struct sl_probe_answer *answer)
+{
+	if (access("/sys/bus/pci/drivers/uio_msix", F_OK) == 0)
+		sl_probe_yes(answer, "%u devices", entries("/dev/uio_msix"));
+	else
+		sl_probe_no(answer,
+			    sl_probe_module("uio_msix") ? "modprobe uio_msix"
+							: "build and install it: docs/uio_msix.md",
+			    "sluice's driver uio_msix is not loaded");
+}
+
 static void check_uio(struct sl_probe_answer *answer)
 {
 	if (access("/sys/bus/pci/drivers/uio_pci_generic", F_OK) == 0)
@@ -395,6 +406,7 @@ const struct sl_probe_check sl_probe_machine[] = {
 	{"Drive a device", "iommu", check_iommu, 0, NULL},
 	{"Drive a device", "vfio", check_vfio, 0, NULL},
 	{"Drive a device", "iommufd", check_iommufd, 0, NULL},
+	{"Drive a device", "uio-msix", check_uio_msix, 0, NULL},
 	{"Drive a device", "uio", check_uio, 0, NULL},
 	{"Be a device", "vduse", check_vduse, 0, NULL},
 	{"Be a device", "vhost-net", check_vhost_net, 0, NULL},

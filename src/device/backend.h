@@ -17,6 +17,7 @@
  * @name:      its address, which sentences begin with
  * @space:     what it reaches
  * @own_space: the same when it is the device's own, else NULL
+ * @own_limits: what that may hold; NULL without one
  * @mmio:      BARs that are mapped
  * @reset_method: the kernel's word for the last reset
  * @irq:       the kind that is wired, while there is @wired
@@ -28,6 +29,7 @@ struct sl_device {
 	char name[SL_PCI_ADDR_SIZE];
 	struct sl_device_info info;
 	struct sl_space *space, *own_space;
+	struct sl_own_limits *own_limits;
 	struct sl_mmio mmio[SL_PCI_BARS];
 	char reset_method[32];
 	enum sl_irq irq;
@@ -48,9 +50,14 @@ struct sl_device {
  * @irq_set:    of the kind dev->irq; all or nothing; dev->wired is what was before
  * @irq_off:    none is wired any more
  * @irq_mask:   INTx, on or off
+ * @bus_master: on or off; NULL when the command register does it
  * @dma_page:   the bytes of DMA memory that are side by side for the device, a power of two; 0 for
  *              all
- * @dma_iova:   where such a page is for the device; NULL when the space is to choose
+ * @dma_alloc:  zeroed memory of the kernel's, mapped at this place (MAP_FIXED), a page as above or
+ *              less, and where it is for the device; -ENOMEM when there is none; NULL: there never
+ * is
+ * @dma_pin:    where a huge page is for the device; NULL when the space is to choose
+ * @dma_free:   what one of the two gave; it is unmapped. NULL when nothing is to be done
  * @event:      see sl_device_event(); NULL for none
  * @check:      0 or -ENODEV; NULL when reading configuration space is enough
  */
@@ -70,12 +77,15 @@ struct sl_backend {
 	void (*irq_off)(struct sl_device *dev);
 	int (*irq_mask)(struct sl_device *dev, bool masked);
 	int (*reset)(struct sl_device *dev);
+	int (*bus_master)(struct sl_device *dev, bool on);
 	uint64_t dma_page;
-	int (*dma_iova)(struct sl_device *dev, const void *page, sl_iova *out);
+	int (*dma_alloc)(struct sl_device *dev, void *at, size_t len, sl_iova *out);
+	int (*dma_pin)(struct sl_device *dev, const void *page, sl_iova *out);
+	void (*dma_free)(struct sl_device *dev, sl_iova iova);
 	int (*event)(const struct sl_device *dev);
 	int (*check)(struct sl_device *dev);
 };
 
-extern const struct sl_backend sl_backend_vfio, sl_backend_uio;
+extern const struct sl_backend sl_backend_vfio, sl_backend_uio_msix, sl_backend_uio;
 
 #endif

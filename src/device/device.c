@@ -11,37 +11,45 @@
 #include "device/backend.h"
 #include "device/device_private.h"
 
-/* Address 0 stays free: too many take it for "none". */
-static const struct sl_iova_range own_range = {{0x1000}, {UINT64_MAX}};
-static const struct sl_iova_limits own_limits = {.ranges = &own_range, .n_ranges = 1};
+/* Of a space that is the device's own. */
+struct sl_own_limits {
+	struct sl_iova_range range;
+	struct sl_iova_limits limits;
+};
 
 static bool any_vfio(const struct sl_device_fds *fds)
 {
 	return fds->container >= 0 || fds->group >= 0 || fds->iommufd >= 0 || fds->device >= 0;
 }
 
+static bool given(const struct sl_device_fds *fds, enum sl_pci_way way)
+{
+	if (way == SL_PCI_VFIO)
+		return any_vfio(fds);
+	return way == SL_PCI_UIO_MSIX ? fds->uio_msix >= 0 : fds->uio >= 0;
+}
+
 /* Which way? With descriptors of the caller's there is nothing to ask: opening it will tell. */
 static int decide(const struct sl_pci_addr *addr, const struct sl_device_options *options,
 		  enum sl_pci_way *via)
 {
-	const struct sl_device_fds *fds = options->fds;
+	bool any = options->via == SL_PCI_AUTO;
+	enum sl_pci_way way;
 
-	*via = options->via;
-	if (fds && *via != SL_PCI_UIO && any_vfio(fds)) {
-		*via = SL_PCI_VFIO;
-		return 0;
+	for (way = SL_PCI_VFIO; way <= SL_PCI_UIO && options->fds; way++) {
+		if ((any || way == options->via) && given(options->fds, way)) {
+			*via = way;
+			return 0;
+		}
 	}
-	if (fds && *via != SL_PCI_VFIO && fds->uio >= 0) {
-		*via = SL_PCI_UIO;
-		return 0;
+	for (way = SL_PCI_VFIO; way <= SL_PCI_UIO && any; way++) {
+		if (!sl_pci_usable(options->root, addr, way)) {
+			*via = way;
+			return 0;
+		}
 	}
-	/* UIO, where it works and VFIO does not; the answer of AUTO is the sentence of both. */
-	if (*via == SL_PCI_AUTO)
-		*via = sl_pci_usable(options->root, addr, SL_PCI_VFIO) &&
-				       !sl_pci_usable(options->root, addr, SL_PCI_UIO)
-			       ? SL_PCI_UIO
-			       : SL_PCI_VFIO;
-	return sl_pci_usable(options->root, addr, options->via);
+	*via = any ? SL_PCI_VFIO : options->via;
+	return sl_pci_usable(options->root, addr, options->via); /* of AUTO: what all say */
 }
 
 static int read_config(struct sl_device *dev)
@@ -60,10 +68,15 @@ static int read_config(struct sl_device *dev)
 static int open_with(struct sl_device *head, const struct sl_device_options *options,
 		     struct sl_device **out)
 {
+	static const struct sl_backend *const backends[] = {
+		[SL_PCI_VFIO] = &sl_backend_vfio,
+		[SL_PCI_UIO_MSIX] = &sl_backend_uio_msix,
+		[SL_PCI_UIO] = &sl_backend_uio,
+	};
 	struct sl_device *dev;
 	int ret;
 
-	head->backend = head->info.via == SL_PCI_VFIO ? &sl_backend_vfio : &sl_backend_uio;
+	head->backend = backends[head->info.via];
 	ret = head->backend->open(head, options, &dev);
 	if (ret)
 		return ret;
@@ -72,11 +85,41 @@ static int open_with(struct sl_device *head, const struct sl_device_options *opt
 		ret = sl_device_bus_master(dev, false);
 	if (ret) {
 		dev->own_space = NULL; /* the caller's to release */
+		dev->own_limits = NULL;
 		sl_device_close(dev);
 		return ret;
 	}
 	*out = dev;
 	return 0;
+}
+
+/* Address 0 stays free: too many take it for "none". */
+static int own_space(struct sl_device *head, unsigned bits)
+{
+	struct sl_own_limits *own = calloc(1, sizeof(*own));
+
+	head->own_limits = own;
+	if (!own)
+		return sl_fail(ENOMEM, "no memory for a space");
+	own->range = (struct sl_iova_range){{0x1000}, {UINT64_MAX >> (bits ? 64 - bits : 0)}};
+	own->limits = (struct sl_iova_limits){.ranges = &own->range, .n_ranges = 1};
+	return sl_space_create(&own->limits, &head->own_space);
+}
+
+static int choose_space(struct sl_device *head, const struct sl_device_options *options)
+{
+	unsigned bits = options->dma_bits;
+	int ret = 0;
+
+	if (bits && (bits < 16 || bits > 64))
+		return sl_fail(EINVAL, "an address of %u bits: 16 to 64 are possible", bits);
+	if (bits && options->space)
+		return sl_fail(EINVAL, "how many bits an address has is for a space of its own; "
+				       "this one has limits");
+	if (!options->space)
+		ret = own_space(head, bits);
+	head->space = options->space ? options->space : head->own_space;
+	return ret;
 }
 
 int sl_device_open(const char *addr, const struct sl_device_options *options,
@@ -96,16 +139,14 @@ int sl_device_open(const char *addr, const struct sl_device_options *options,
 	ret = sl_pci_get_info(options->root, &at, &head.info.pci);
 	if (!ret)
 		ret = decide(&at, options, &head.info.via);
-	head.space = options->space;
-	if (!ret && !head.space) {
-		ret = sl_space_create(&own_limits, &head.own_space);
-		head.space = head.own_space;
-	}
+	if (!ret)
+		ret = choose_space(&head, options);
 	if (!ret)
 		ret = open_with(&head, options, out);
 	if (!ret)
 		return 0;
 	sl_space_release(head.own_space);
+	free(head.own_limits);
 	if (!strncmp(sl_reason(), head.name, strlen(head.name)))
 		return ret;
 	return sl_fail(-ret, "%s: %s", head.name, sl_reason());
@@ -113,11 +154,13 @@ int sl_device_open(const char *addr, const struct sl_device_options *options,
 
 void sl_device_close(struct sl_device *dev)
 {
+	struct sl_own_limits *limits;
 	struct sl_space *own;
 
 	if (!dev)
 		return;
 	own = dev->own_space;
+	limits = dev->own_limits;
 	sl_device_bus_master(dev, false);
 	sl_device_irq_remove_all(dev);
 	for (unsigned bar = 0; bar < SL_PCI_BARS; bar++)
@@ -125,6 +168,7 @@ void sl_device_close(struct sl_device *dev)
 			munmap(dev->mmio[bar].base, dev->mmio[bar].len);
 	dev->backend->close(dev);
 	sl_space_release(own);
+	free(limits);
 }
 
 const struct sl_device_info *sl_device_get_info(const struct sl_device *dev)
@@ -158,6 +202,8 @@ int sl_device_bus_master(struct sl_device *dev, bool on)
 
 	if (ret)
 		return ret;
+	if (dev->backend->bus_master)
+		return dev->backend->bus_master(dev, on);
 	if (on)
 		command |= PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY;
 	else

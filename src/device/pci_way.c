@@ -152,7 +152,7 @@ static int check_vfio(const struct asking *a)
 }
 
 /*
- * UIO.
+ * Without an IOMMU.
  */
 
 /* [none] integrity confidentiality: with one of the latter BARs in sysfs cannot be mapped. */
@@ -169,6 +169,71 @@ static int check_lockdown(const struct asking *a)
 	return ret;
 }
 
+/* CapEff of this process. */
+static int check_capability(const struct asking *a, unsigned bit, const char *what)
+{
+	char path[PATH_MAX], status[8192];
+	const char *line;
+	int ret = sl_path(path, a->root, "proc/self/status");
+
+	if (ret)
+		return ret;
+	if (sl_text_read(AT_FDCWD, path, status, sizeof(status)) < 0)
+		return sl_fail(EIO, "cannot read %s", path);
+	line = strstr(status, "\nCapEff:");
+	if (!line || !(strtoull(line + 8, NULL, 16) >> bit & 1))
+		return sl_fail(EPERM, "needs %s: run as root", what);
+	return 0;
+}
+
+/*
+ * uio_msix.
+ */
+
+/* The module's parameters are files: Y or N. */
+static bool is_on(const struct asking *a, const char *parameter)
+{
+	char path[PATH_MAX], line[8] = "";
+
+	return !sl_path(path, a->root, "sys/module/uio_msix/parameters/%s", parameter) &&
+	       sl_text_read(AT_FDCWD, path, line, sizeof(line)) > 0 && *line == 'Y';
+}
+
+/* A virtual function has a link to its physical one. */
+static int check_virtual(const struct asking *a)
+{
+	char path[PATH_MAX];
+	int ret = sl_pci_path(path, a->root, a->addr, "physfn");
+
+	if (ret || access(path, F_OK) || is_on(a, "allow_vf"))
+		return ret;
+	return sl_fail(EPERM, "a virtual function, which nothing keeps from memory that is not "
+			      "its own: use vfio-pci, or load uio_msix with allow_vf=1");
+}
+
+static int check_uio_msix(const struct asking *a)
+{
+	char path[PATH_MAX];
+	int ret = check_lockdown(a);
+
+	if (!ret)
+		ret = check_virtual(a);
+	if (!ret && strcmp(a->info.driver, "uio_msix") && !there(a, "sys/bus/pci/drivers/uio_msix"))
+		ret = sl_fail(ENOENT, "uio_msix, a module that comes with sluice, is not loaded: "
+				      "modprobe uio_msix");
+	if (!ret)
+		ret = check_bound(a, "uio_msix");
+	if (!ret)
+		ret = check_capability(a, 17, "CAP_SYS_RAWIO, for the device reaches all memory");
+	if (!ret)
+		ret = sl_path(path, a->root, "dev/uio_msix/%s", a->name);
+	return ret ? ret : check_node(path);
+}
+
+/*
+ * UIO.
+ */
+
 /* What the device would need for DMA is a physical address; an IOMMU that translates knows none. */
 static int check_identity(const struct asking *a)
 {
@@ -184,21 +249,14 @@ static int check_identity(const struct asking *a)
 	return ret;
 }
 
-/* CapEff of this process: physical addresses of memory are shown to CAP_SYS_ADMIN alone (21). */
+/* Physical addresses of memory are shown to CAP_SYS_ADMIN alone (21). */
 static int check_privilege(const struct asking *a)
 {
-	char path[PATH_MAX], status[8192];
-	const char *line;
-	int ret = sl_path(path, a->root, "proc/self/status");
+	char path[PATH_MAX];
+	int ret = check_capability(a, 21, "CAP_SYS_ADMIN, which knows where memory lies");
 
 	if (ret)
 		return ret;
-	if (sl_text_read(AT_FDCWD, path, status, sizeof(status)) < 0)
-		return sl_fail(EIO, "cannot read %s", path);
-	line = strstr(status, "\nCapEff:");
-	if (!line || !(strtoull(line + 8, NULL, 16) >> 21 & 1))
-		return sl_fail(EPERM, "needs CAP_SYS_ADMIN, which knows where memory lies: run as "
-				      "root");
 	ret = sl_pci_path(path, a->root, a->addr, "config");
 	if (!ret && sl_path_access(path))
 		ret = sl_fail(EACCES,
@@ -236,15 +294,18 @@ static int check_uio(const struct asking *a)
 
 static int check_any(const struct asking *a)
 {
+	char vfio[192], uio_msix[192];
 	int ret = check_vfio(a);
-	char why[256];
 
 	if (!ret)
 		return 0;
-	snprintf(why, sizeof(why), "%s", sl_reason());
+	snprintf(vfio, sizeof(vfio), "%s", sl_reason());
+	if (!check_uio_msix(a))
+		return 0;
+	snprintf(uio_msix, sizeof(uio_msix), "%s", sl_reason());
 	if (!check_uio(a))
 		return 0;
-	return sl_fail(-ret, "vfio: %s; uio: %s", why, sl_reason());
+	return sl_fail(-ret, "vfio: %s; uio_msix: %s; uio: %s", vfio, uio_msix, sl_reason());
 }
 
 int sl_pci_usable(const char *root, const struct sl_pci_addr *addr, enum sl_pci_way way)
@@ -267,6 +328,8 @@ int sl_pci_usable(const char *root, const struct sl_pci_addr *addr, enum sl_pci_
 		return check_any(&a);
 	if (way == SL_PCI_VFIO)
 		return check_vfio(&a);
+	if (way == SL_PCI_UIO_MSIX)
+		return check_uio_msix(&a);
 	if (way == SL_PCI_UIO)
 		return check_uio(&a);
 	return sl_fail(EINVAL, "there is no way %d to drive a device", (int)way);

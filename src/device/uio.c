@@ -249,7 +249,7 @@ static int uio_check(struct sl_device *dev)
 		       : sl_fail(ENODEV, "%s was taken from uio_pci_generic", dev->name);
 }
 
-static int uio_dma_iova(struct sl_device *dev, const void *page, sl_iova *out)
+static int uio_dma_pin(struct sl_device *dev, const void *page, sl_iova *out)
 {
 	return sl_uio_memory_iova(&uio_of(dev)->memory, page, DMA_PAGE, out);
 }
@@ -373,6 +373,6 @@ const struct sl_backend sl_backend_uio = {
 	.irq_mask = uio_irq_mask,
 	.reset = uio_reset,
 	.dma_page = DMA_PAGE,
-	.dma_iova = uio_dma_iova,
+	.dma_pin = uio_dma_pin,
 	.check = uio_check,
 };

@@ -59,6 +59,7 @@ static int pci_open(const struct sl_args *args, const struct sl_log *log, struct
 	const char *addr = sl_args_text(args, "device", 0);
 	struct sl_device_options options = {
 		.via = (enum sl_pci_way)sl_args_uint(args, "via", SL_PCI_AUTO),
+		.force = sl_args_bool(args, "force", false),
 	};
 	struct nic_options nic = {
 		.queues = (unsigned)sl_args_uint(args, "queues", 0),
@@ -80,10 +81,12 @@ static int pci_open(const struct sl_args *args, const struct sl_log *log, struct
 static const struct sl_param pci_params[] = {
 	{"device", SL_PARAM_DEVICE, SL_PARAM_REQUIRED | SL_PARAM_IDENTITY | SL_PARAM_FIRST, 1, 17,
 	 "DEVICE", "its PCI address, such as 0000:00:03.0"},
-	{"via", SL_PARAM_WORD, 0, 0, 0, "auto|vfio|uio",
-	 "how it is driven (vfio where that works)"},
+	{"via", SL_PARAM_WORD, 0, 0, 0, "auto|vfio|uio_msix|uio",
+	 "how it is driven (the first of these that works)"},
 	{"queues", SL_PARAM_UINT, 0, 1, NIC_QUEUES, "N", "queues, as many as it has at most (1)"},
 	{"promisc", SL_PARAM_BOOL, 0, 0, 1, "on|off", "receive what is for others as well (off)"},
+	{"force", SL_PARAM_BOOL, 0, 0, 1, "on|off",
+	 "over uio_msix: though it was not reset since its last user (off)"},
 	{NULL},
 };
 

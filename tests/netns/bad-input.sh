@@ -58,7 +58,8 @@ link pci: null:                             | pci: device is missing: pci:DEVICE
 link pci:zz null:                           | "zz" is no PCI address such as 0000:00:03.0 or 00:03.0
 link pci:0000:00:99.0 null:                 | "0000:00:99.0" is no PCI address
 link pci:ffff:ff:1f.7 null:                 | there is no PCI device ffff:ff:1f.7
-link pci:0000:00:03.0,via=vfo null:         | pci: via=vfo is not one of auto\|vfio\|uio
+link pci:0000:00:03.0,via=vfo null:         | pci: via=vfo is not one of auto\|vfio\|uio_msix\|uio
+link pci:0000:00:03.0,force=yes null:       | pci: force=yes is neither on nor off
 link pci:0000:00:03.0,queues=0 null:        | pci: queues=0 is out of range: 1 to 8
 link pci:0000:00:03.0,promisc=maybe null:   | pci: promisc=maybe is neither on nor off
 link tap:name null:                         | name needs a value: name=IF

@@ -46,8 +46,9 @@ has() { # FILE REGEX...
 has "$dir/list" '^ADDRESS +DRIVER +GROUP +NODE +INTx MSI MSI-X +DEVICE$' \
 	'^0000:00:03.0  e1000e +7 +0 +1 +1 +5 +Ethernet controller: Intel Corporation 82574L Gigabit Network Connection$' \
 	'^ +vfio: no, bound to e1000e: sluice bind 0000:00:03.0 vfio-pci$' \
+	'^ +uio_msix: no, uio_msix, a module that comes with sluice, is not loaded: modprobe uio_msix$' \
 	'^ +uio: no, an IOMMU translates its addresses' \
-	'^0000:00:00.0  - +- +0 +0 +0 +0 +Host bridge: Intel' '^ +vfio, uio: no, a bridge, which no program drives$'
+	'^0000:00:00.0  - +- +0 +0 +0 +0 +Host bridge: Intel' '^ +vfio, uio_msix, uio: no, a bridge, which no program drives$'
 [[ $(grep -c '^0000' "$dir/list") == 5 ]]
 has "$dir/list.err" '^sluice devices: 0000:00:07.0: cannot read .*vendor: No such file'
 "$sluice" devices --json 2>"$dir/err" >"$dir/list.json"
@@ -59,6 +60,7 @@ card = devices['0000:00:03.0']
 assert (card['vendor'], card['device'], card['class']) == ('8086', '10d3', '020000'), card
 assert card['driver'] == 'e1000e' and card['iommu_group'] == 7 and card['numa_node'] == 0, card
 assert card['vectors'] == {'intx': 1, 'msi': 1, 'msix': 5}, card
+assert list(card['ways']) == ['vfio', 'uio_msix', 'uio'] and card['ways']['uio_msix']['ok'] is False, card
 assert card['ways']['vfio'] == {'ok': False, 'reason': 'bound to e1000e: sluice bind 0000:00:03.0 vfio-pci'}, card
 assert devices['0000:00:00.0']['driver'] is None and devices['0000:00:00.0']['iommu_group'] is None
 assert len(devices) == 5
@@ -125,7 +127,8 @@ show -x                       | 2 | no option "-x"
 show 00:09.0                  | 1 | there is no PCI device 0000:00:09.0: sluice devices lists all
 show 00:07.0                  | 1 | cannot read .*vendor
 bind                          | 2 | whose address\?
-bind 00:03.0                  | 2 | which driver\? vfio-pci or uio_pci_generic
+bind 00:03.0                  | 2 | which driver\? vfio-pci, uio_msix or uio_pci_generic
+bind 00:03.0 uio_msix         | 1 | the kernel has no PCI driver uio_msix loaded: modprobe uio_msix
 bind 00:03.0 vfio-pci now     | 2 | "now" is too much
 bind 00:03.0 ../x             | 2 | "../x" cannot be the name of a driver
 bind 00:03.0 igb_uio          | 1 | the kernel has no PCI driver igb_uio loaded: modprobe igb_uio

@@ -36,6 +36,7 @@ struct fake_e1000e {
 	bool stuck;  /* in its reset */
 	bool no_mac; /* in its NVM */
 	bool no_link;
+	bool no_intx;			  /* MSI only: uio_msix's intr_mode=msi */
 	bool unmasked;			  /* INTx, since it came */
 	unsigned closed, resets, unknown; /* addresses it could not reach */
 	uint32_t missed;
@@ -61,7 +62,7 @@ static inline uint32_t *fake_reg(struct fake_e1000e *f, uint32_t reg)
 	return (uint32_t *)(void *)(f->bar + reg);
 }
 
-/* Each cause has its vector (IVAR), which masks it; INTx tells of all that are on. */
+/* Each cause has its vector (IVAR), which masks it; INTx and MSI tell of all that are on. */
 static inline void fake_interrupt(struct fake_e1000e *f)
 {
 	static const struct {
@@ -76,10 +77,10 @@ static inline void fake_interrupt(struct fake_e1000e *f)
 
 	if (!on || !f->dev.wired)
 		return;
-	if (f->dev.irq == SL_IRQ_INTX) {
+	if (f->dev.irq != SL_IRQ_MSIX) {
 		if (f->unmasked)
 			sl_event_signal(f->dev.wired[0]);
-		f->unmasked = false;
+		f->unmasked = f->dev.irq == SL_IRQ_MSI;
 		return;
 	}
 	for (unsigned i = 0; i < 5; i++) {
@@ -343,7 +344,11 @@ static inline int fake_config_write(struct sl_device *dev, unsigned index, uint6
 
 static inline unsigned fake_irq_count(const struct sl_device *dev, enum sl_irq kind)
 {
-	return kind == SL_IRQ_MSIX ? fake_e1000e_of(dev)->vectors : kind == SL_IRQ_INTX;
+	const struct fake_e1000e *f = fake_e1000e_of(dev);
+
+	if (kind == SL_IRQ_MSIX)
+		return f->vectors;
+	return kind == SL_IRQ_MSI || !f->no_intx;
 }
 
 static inline int fake_irq_set(struct sl_device *dev, unsigned first, unsigned count,

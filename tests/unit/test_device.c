@@ -76,7 +76,9 @@ static void which_way(void **state)
 	options.via = SL_PCI_AUTO;
 	unlink(at("dev/uio3"));
 	refused(BDF, &options, -EBUSY,
-		BDF ": vfio: bound to uio_pci_generic: sluice bind 0000:00:03.0 vfio-pci; uio: ");
+		BDF ": vfio: bound to uio_pci_generic: sluice bind 0000:00:03.0 vfio-pci; "
+		    "uio_msix: uio_msix, a module that comes with sluice, is not loaded: modprobe "
+		    "uio_msix; uio: ");
 	says("dev/uio3 is not there");
 }
 
@@ -138,6 +140,30 @@ static void whose_space(void **state)
 	sl_space_mappings(space, &count);
 	assert_int_equal(count, 0);
 	sl_space_release(space);
+}
+
+/* An address of the device has so many bits: what it reaches lies below. */
+static void address_bits(void **state)
+{
+	struct sl_device_options options = {.root = top, .dma_bits = 16};
+	struct sl_device *dev = take(BDF, &options);
+	struct sl_dma *dma, *more;
+
+	(void)state;
+	assert_int_equal(sl_dma_create(dev, 14 * PAGE, 0, &dma), 0);
+	assert_int_equal(sl_dma_iova(dma, 0).value, 0x1000);
+	assert_int_equal(sl_dma_create(dev, 2 * PAGE, 0, &more), -ENOSPC);
+	assert_int_equal(sl_dma_create(dev, PAGE, 0, &more), 0);
+	assert_int_equal(sl_dma_iova(more, PAGE - 1).value, UINT16_MAX);
+	sl_dma_release(more);
+	sl_dma_release(dma);
+	sl_device_close(dev);
+	options.dma_bits = 65;
+	refused(BDF, &options, -EINVAL, BDF ": an address of 65 bits: 16 to 64 are possible");
+	options.dma_bits = 64;
+	assert_int_equal(sl_space_create(NULL, &options.space), 0);
+	refused(BDF, &options, -EINVAL, "is for a space of its own; this one has limits");
+	sl_space_release(options.space);
 }
 
 static void memory(void **state)
@@ -204,8 +230,9 @@ static void no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		fake_test(arguments),	fake_test(which_way), fake_test(which_way_given),
-		fake_test(whose_space), fake_test(memory),    fake_test(no_memory),
+		fake_test(arguments),	fake_test(which_way),	 fake_test(which_way_given),
+		fake_test(whose_space), fake_test(address_bits), fake_test(memory),
+		fake_test(no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -413,12 +413,14 @@ static void test_rights(void **state)
 	}
 	assert_true(seen);
 	rig_free(r);
-	r = rig_new();
-	r->f.dev.info.via = SL_PCI_UIO;
-	rig_open(r, 1);
-	entry(r, r->memory, FRAME);
-	sends(r, r->memory, FRAME, 1, true);
-	rig_free(r);
+	for (int way = SL_PCI_UIO_MSIX; way <= SL_PCI_UIO; way++) {
+		r = rig_new();
+		r->f.dev.info.via = (enum sl_pci_way)way;
+		rig_open(r, 1);
+		entry(r, r->memory, FRAME);
+		sends(r, r->memory, FRAME, 1, true);
+		rig_free(r);
+	}
 }
 
 static void test_chains(void **state)

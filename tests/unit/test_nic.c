@@ -93,14 +93,16 @@ static void test_other_vector(void **state)
 	rig_free(r);
 }
 
-static void test_intx(void **state)
+/* All of one event: INTx, or MSI where there is no INTx. */
+static void one_event(bool msi)
 {
 	struct rig *r = rig_new();
 	int fd, tx_fd;
 
-	(void)state;
 	r->f.vectors = 2; /* 3 are needed */
+	r->f.no_intx = msi;
 	rig_open(r, 1);
+	assert_int_equal(r->f.dev.irq, msi ? SL_IRQ_MSI : SL_IRQ_INTX);
 	fd = r->port->ops->fd(r->port, 0, SL_PORT_RX);
 	tx_fd = r->port->ops->fd(r->port, 0, SL_PORT_TX);
 	for (unsigned n = 0; n < 3; n++) {
@@ -131,6 +133,18 @@ static void test_intx(void **state)
 	assert_int_equal(r->port->ops->control(r->port, r->port->ops->deadline(r->port)), 0);
 	assert_true(readable(fd));
 	rig_free(r);
+}
+
+static void test_intx(void **state)
+{
+	(void)state;
+	one_event(false);
+}
+
+static void test_msi(void **state)
+{
+	(void)state;
+	one_event(true);
 }
 
 /* Interrupts that never cease keep nobody from looking once a second. */
@@ -232,9 +246,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_events),	   cmocka_unit_test(test_joined),
 		cmocka_unit_test(test_room_again), cmocka_unit_test(test_other_vector),
-		cmocka_unit_test(test_intx),	   cmocka_unit_test(test_intx_busy),
-		cmocka_unit_test(test_asked_back), cmocka_unit_test(test_unplugged),
-		cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_intx),	   cmocka_unit_test(test_msi),
+		cmocka_unit_test(test_intx_busy),  cmocka_unit_test(test_asked_back),
+		cmocka_unit_test(test_unplugged),  cmocka_unit_test(test_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

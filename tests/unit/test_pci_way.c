@@ -97,6 +97,58 @@ static void uio(void **state)
 	no(SL_PCI_UIO, -ENODEV, "no INTx, which is all that uio_pci_generic has");
 }
 
+static void uio_msix(void **state)
+{
+	(void)state;
+	no(SL_PCI_UIO_MSIX, -ENOENT,
+	   "uio_msix, a module that comes with sluice, is not loaded: modprobe uio_msix");
+	put_driver("uio_msix");
+	no(SL_PCI_UIO_MSIX, -EBUSY, "bound to e1000e: sluice bind 0000:00:03.0 uio_msix");
+	put("sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
+	no(SL_PCI_UIO_MSIX, -EPERM, "kernel lockdown (none [integrity] confidentiality)");
+	put("sys/kernel/security/lockdown", "[none] integrity confidentiality\n");
+	put_bound(BDF, "uio_msix");
+	no(SL_PCI_UIO_MSIX, -ENOENT, "dev/uio_msix/0000:00:03.0 is not there");
+	put("dev/uio_msix/" BDF, "");
+	yes(SL_PCI_UIO_MSIX);
+	put("proc/self/status", "Name:\tx\nCapEff:\t000001fffffdffff\n");
+	no(SL_PCI_UIO_MSIX, -EPERM,
+	   "needs CAP_SYS_RAWIO, for the device reaches all memory: run as root");
+	put("proc/self/status", "Name:\tx\nCapEff:\t0000000000020000\n");
+	yes(SL_PCI_UIO_MSIX);
+	put_group(BDF, "7"); /* an IOMMU is no obstacle: the kernel knows what it translates */
+	yes(SL_PCI_UIO_MSIX);
+	put_device_link(BDF, "physfn", "../0000:00:04.0");
+	put("sys/devices/pci0000:00/0000:00:04.0/vendor", "");
+	no(SL_PCI_UIO_MSIX, -EPERM, "a virtual function");
+	says("or load uio_msix with allow_vf=1");
+	put("sys/module/uio_msix/parameters/allow_vf", "N\n");
+	no(SL_PCI_UIO_MSIX, -EPERM, "a virtual function");
+	put("sys/module/uio_msix/parameters/allow_vf", "Y\n");
+	yes(SL_PCI_UIO_MSIX);
+}
+
+/* A device without INTx, and what all ways say. */
+static void any_way(void **state)
+{
+	uint8_t bytes[256];
+
+	(void)state;
+	no(SL_PCI_AUTO, -ENODEV, "vfio: no IOMMU: turn on VT-d");
+	says("; uio_msix: uio_msix, a module that comes with sluice, is not loaded: modprobe "
+	     "uio_msix; uio: uio_pci_generic is not loaded: modprobe uio_pci_generic");
+	memcpy(bytes, e1000e_config, sizeof(bytes));
+	bytes[0x3d] = 0;
+	put_bytes(DEV(BDF, "config"), bytes, sizeof(bytes));
+	put_bound(BDF, "uio_msix");
+	put("dev/uio_msix/" BDF, "");
+	yes(SL_PCI_UIO_MSIX);
+	yes(SL_PCI_AUTO);
+	unlink(at("dev/uio_msix/" BDF));
+	no(SL_PCI_AUTO, -ENODEV, "dev/uio_msix/0000:00:03.0 is not there");
+	says("; uio: no INTx");
+}
+
 static void neither(void **state)
 {
 	uint8_t bytes[256];
@@ -106,11 +158,11 @@ static void neither(void **state)
 	memcpy(bytes, e1000e_config, sizeof(bytes));
 	bytes[0x0e] = 1;
 	put_bytes(DEV(BDF, "config"), bytes, sizeof(bytes));
-	for (int way = 0; way < 2; way++)
+	for (int way = 0; way <= SL_PCI_UIO; way++)
 		no((enum sl_pci_way)way, -EINVAL, "a bridge, which no program drives");
 	memset(bytes, 0xff, sizeof(bytes));
 	put_bytes(DEV(BDF, "config"), bytes, sizeof(bytes));
-	for (int way = 0; way < 2; way++)
+	for (int way = 0; way <= SL_PCI_UIO; way++)
 		no((enum sl_pci_way)way, -ENODEV, "the device is gone");
 	put_bytes(DEV(BDF, "config"), bytes, 10);
 	no(SL_PCI_VFIO, -EINVAL, "10 bytes");
@@ -161,8 +213,8 @@ static void not_mine(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		tree_test(vfio),    tree_test(iommufd),	 tree_test(uio),
-		tree_test(neither), tree_test(not_mine),
+		tree_test(vfio),    tree_test(iommufd), tree_test(uio),	     tree_test(uio_msix),
+		tree_test(any_way), tree_test(neither), tree_test(not_mine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

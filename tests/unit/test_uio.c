@@ -660,6 +660,24 @@ static void dma(void **state)
 	sl_device_close(dev);
 }
 
+/* Where memory lies nobody can choose: what the device cannot address is refused. */
+static void address_bits(void **state)
+{
+	const struct sl_device_options options = {.root = top, .dma_bits = 28};
+	struct sl_device *dev = take(BDF, &options);
+	struct sl_dma *dma;
+
+	(void)state;
+	huge_free = 1;
+	huge_frame = 0x10000 + HUGE / PAGE;
+	assert_int_equal(sl_dma_create(dev, 1, 0, &dma), -ERANGE);
+	says("IOVA 0x10000000-0x101fffff is outside IOVA 0x1000-0xfffffff, which the space allows");
+	huge_frame = 0x10000;
+	assert_int_equal(sl_dma_create(dev, 1, 0, &dma), 0);
+	sl_dma_release(dma);
+	sl_device_close(dev);
+}
+
 static int machine(void **state)
 {
 	static const struct {
@@ -694,7 +712,7 @@ int main(void)
 		uio_test(within_a_page), uio_test(reset),	 uio_test(intx),
 		uio_test(rewired),	 uio_test(rewired_half), uio_test(removed),
 		uio_test(taken_away),	 uio_test(answers_ones), uio_test(physical),
-		uio_test(across),	 uio_test(dma),
+		uio_test(across),	 uio_test(dma),		 uio_test(address_bits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,17 +25,38 @@ void drive_fail(const char *format, ...)
 	exit(1);
 }
 
+/* A way, then what it is to be like: "uio_msix,force,bits=28,fd=3". */
+static void take_word(struct sl_device_options *options, struct sl_device_fds *fds,
+		      const char *word)
+{
+	static const char *const ways[] = {"auto", "vfio", "uio_msix", "uio"};
+
+	for (unsigned way = 0; way < sizeof(ways) / sizeof(*ways); way++) {
+		if (strcmp(word, ways[way]))
+			continue;
+		options->via = (enum sl_pci_way)way;
+		return;
+	}
+	if (!strcmp(word, "force"))
+		options->force = true;
+	else if (!strncmp(word, "bits=", 5))
+		options->dma_bits = (unsigned)atoi(word + 5);
+	else if (!strncmp(word, "fd=", 3))
+		fds->uio_msix = atoi(word + 3);
+	else
+		drive_fail("%s: no way to drive a device", word);
+}
+
 struct sl_device *drive_open(const char *addr, const char *via, struct sl_space *space)
 {
-	struct sl_device_options options = {.space = space};
+	struct sl_device_fds fds = SL_DEVICE_FDS_NONE;
+	struct sl_device_options options = {.space = space, .fds = &fds};
+	char words[64], *rest = words, *word;
 	struct sl_device *dev;
 
-	if (via && !strcmp(via, "vfio"))
-		options.via = SL_PCI_VFIO;
-	else if (via && !strcmp(via, "uio"))
-		options.via = SL_PCI_UIO;
-	else
-		options.via = SL_PCI_AUTO;
+	snprintf(words, sizeof(words), "%s", via ? via : "auto");
+	while ((word = strsep(&rest, ",")))
+		take_word(&options, &fds, word);
 	MUST(sl_device_open(addr, &options, &dev));
 	return dev;
 }
@@ -116,7 +137,7 @@ static const struct {
 	{"halt", drive_halt},	    {"spaces", drive_spaces},	{"isolation", drive_isolation},
 	{"memory", drive_memory},   {"reset", drive_reset},	{"container", drive_container},
 	{"hold", drive_hold},	    {"regions", drive_regions}, {"descriptors", drive_descriptors},
-	{"apart", drive_apart},	    {"lock", drive_lock},
+	{"apart", drive_apart},	    {"lock", drive_lock},	{"race", drive_race},
 };
 
 int main(int argc, char **argv)

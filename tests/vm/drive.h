@@ -34,7 +34,11 @@
 
 __attribute__((noreturn, format(printf, 1, 2))) void drive_fail(const char *format, ...);
 
-/* In @space, NULL for its own; over @via, NULL for "auto", "vfio" or "uio". */
+/*
+ * In @space, NULL for its own; over @via, NULL for "auto", "vfio", "uio_msix" or "uio"; behind it
+ * may stand
+ * ",force", ",bits=28", or ",fd=3": its node, opened.
+ */
 struct sl_device *drive_open(const char *addr, const char *via, struct sl_space *space);
 struct sl_mmio drive_map(struct sl_device *dev, unsigned bar);
 int drive_event(void);
@@ -52,11 +56,16 @@ void edu_dma(const struct sl_mmio *edu, sl_iova iova, unsigned len, int directio
 
 /* An interrupt of each vector, when wished. */
 struct firing {
+	struct sl_device *dev;
 	struct sl_mmio mmio;
 	struct nvme *nvme;
 	uint32_t id;
 	void (*fire)(struct firing *f, unsigned vector);
 };
+
+/* @kind: e1000e, ivshmem or nvme; its vectors are wired already */
+void start_firing(struct firing *f, struct sl_device *dev, const char *kind);
+void stop_firing(struct firing *f);
 
 struct nvme;
 struct nvme *nvme_start(struct sl_device *dev, const struct sl_mmio *mmio, unsigned queues);
@@ -65,6 +74,7 @@ void nvme_stop(struct nvme *nvme);
 
 /* Commands; argv[0] is a device. */
 void drive_vectors(int argc, char **argv);
+void drive_race(int argc, char **argv);
 void drive_intx(int argc, char **argv);
 void drive_msi(int argc, char **argv);
 void drive_isolation(int argc, char **argv);

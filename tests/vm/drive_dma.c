@@ -331,7 +331,7 @@ void drive_halt(int argc, char **argv)
 	printf("ok - no DMA without bus mastering, none after the device is closed\n");
 }
 
-/* memory ADDRESS vfio|uio BYTES: so much of it, and DMA at both its ends */
+/* memory ADDRESS VIA BYTES: so much of it, and DMA at both its ends */
 void drive_memory(int argc, char **argv)
 {
 	struct sl_device *dev;

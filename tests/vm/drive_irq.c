@@ -49,10 +49,11 @@ static void e1000e_start(struct firing *f)
 	sl_mmio_write32(&f->mmio, ICR, UINT32_MAX);
 }
 
-/* ivshmem-spec.txt: the doorbell takes a peer's id, ours too, and a vector. */
+/* ivshmem-spec.txt: the doorbell takes a peer's id, ours too, and a vector. Its BAR is less than a
+ * page. */
 static void ivshmem_fire(struct firing *f, unsigned vector)
 {
-	sl_mmio_write32(&f->mmio, 0x0c, f->id << 16 | vector);
+	MUST(sl_device_write(f->dev, 0, 0x0c, 4, f->id << 16 | vector));
 }
 
 static const struct {
@@ -60,17 +61,22 @@ static const struct {
 	unsigned vectors;
 } kinds[] = {{"e1000e", 5}, {"ivshmem", 4}, {"nvme", 65}};
 
-static void start_firing(struct firing *f, struct sl_device *dev, const char *kind)
+void start_firing(struct firing *f, struct sl_device *dev, const char *kind)
 {
-	*f = (struct firing){.mmio = drive_map(dev, 0)};
+	uint64_t id;
+
+	*f = (struct firing){.dev = dev};
 	MUST(sl_device_bus_master(dev, true));
+	if (strcmp(kind, "ivshmem"))
+		f->mmio = drive_map(dev, 0);
 	if (!strcmp(kind, "e1000e")) {
 		e1000e_start(f);
 	} else if (!strcmp(kind, "nvme")) {
 		f->nvme = nvme_start(dev, &f->mmio, VECTORS_MAX);
 		f->fire = nvme_fire;
 	} else {
-		f->id = sl_mmio_read32(&f->mmio, 0x08);
+		MUST(sl_device_read(dev, 0, 0x08, 4, &id));
+		f->id = (uint32_t)id;
 		f->fire = ivshmem_fire;
 	}
 }
@@ -79,7 +85,7 @@ static void start_firing(struct firing *f, struct sl_device *dev, const char *ki
  * Before MSI-X is turned off: QEMU aborts when an nvme's queue has a vector from 32 on, or an
  * e1000e is within the time between two interrupts, 128 µs by a timer that may be late.
  */
-static void stop_firing(struct firing *f)
+void stop_firing(struct firing *f)
 {
 	if (f->nvme)
 		nvme_stop(f->nvme);
@@ -229,13 +235,13 @@ static void bad_wiring(struct wiring *w)
 	only(w->events, w->n, 1, "after bad wirings");
 }
 
-/* vectors ADDRESS e1000e|ivshmem|nvme REWIRINGS */
+/* vectors ADDRESS e1000e|ivshmem|nvme REWIRINGS [VIA] */
 void drive_vectors(int argc, char **argv)
 {
 	struct wiring w = {0};
 
-	CHECK(argc == 3);
-	w.dev = drive_open(argv[0], "vfio", NULL);
+	CHECK(argc == 3 || argc == 4);
+	w.dev = drive_open(argv[0], argc == 4 ? argv[3] : "vfio", NULL);
 	w.n = sl_device_irq_count(w.dev, SL_IRQ_MSIX);
 	for (unsigned i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 		CHECK(strcmp(argv[1], kinds[i].name) || w.n == kinds[i].vectors);
@@ -349,7 +355,7 @@ static void line_rewired(struct line *l)
 	close(other);
 }
 
-/* intx ADDRESS e1000e|edu vfio|uio */
+/* intx ADDRESS e1000e|edu VIA */
 void drive_intx(int argc, char **argv)
 {
 	struct line l;
@@ -363,14 +369,14 @@ void drive_intx(int argc, char **argv)
 	printf("ok - %s over %s: INTx comes, is masked, unmasked, wired anew\n", argv[1], argv[2]);
 }
 
-/* msi ADDRESS, an edu; and one kind of interrupt at a time */
+/* msi ADDRESS [VIA], an edu; and one kind of interrupt at a time */
 void drive_msi(int argc, char **argv)
 {
 	int event = drive_event(), none = -1;
 	struct line l = {.edu = true, .event = event};
 
-	CHECK(argc == 1);
-	l.dev = drive_open(argv[0], "vfio", NULL);
+	CHECK(argc == 1 || argc == 2);
+	l.dev = drive_open(argv[0], argc == 2 ? argv[1] : "vfio", NULL);
 	l.mmio = drive_map(l.dev, 0);
 	CHECK(sl_device_irq_count(l.dev, SL_IRQ_MSI) == 1);
 	CHECK(sl_device_irq_count(l.dev, SL_IRQ_MSIX) == 0);

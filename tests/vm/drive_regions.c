@@ -160,7 +160,7 @@ static void table_bar(struct sl_device *dev)
 	CHECK(drive_comes(event, 5000));
 }
 
-/* regions ADDRESS edu|ivshmem|e1000e|nvme vfio|uio */
+/* regions ADDRESS edu|ivshmem|e1000e|nvme VIA */
 void drive_regions(int argc, char **argv)
 {
 	struct sl_device_region region;
@@ -196,14 +196,14 @@ void drive_regions(int argc, char **argv)
 	       argv[1], argv[2]);
 }
 
-/* reset ADDRESS KIND: the kernel's first word for it; "none" when it cannot be reset */
+/* reset ADDRESS KIND [VIA]: the kernel's first word for it; "none" when it cannot be reset */
 void drive_reset(int argc, char **argv)
 {
 	struct sl_device *dev;
 	const char *how = NULL;
 
-	CHECK(argc == 2);
-	dev = drive_open(argv[0], "vfio", NULL);
+	CHECK(argc == 2 || argc == 3);
+	dev = drive_open(argv[0], argc == 3 ? argv[2] : "vfio", NULL);
 	if (!strcmp(argv[1], "none")) {
 		CHECK(sl_device_reset(dev, &how) == -EOPNOTSUPP);
 		printf("cannot be reset: %s\n", sl_reason());
@@ -231,7 +231,7 @@ static int termination(void)
 }
 
 /*
- * hold ADDRESS vfio|uio: until the kernel wants it back, it is gone, or SIGTERM comes. Registers
+ * hold ADDRESS VIA: until the kernel wants it back, it is gone, or SIGTERM comes. Registers
  * are touched all the time, and for a while after.
  */
 void drive_hold(int argc, char **argv)
@@ -247,7 +247,7 @@ void drive_hold(int argc, char **argv)
 	mmio = drive_map(dev, 0);
 	MUST(sl_device_bus_master(dev, true));
 	p[0] = (struct pollfd){sl_device_event(dev), POLLIN, 0};
-	CHECK((p[0].fd >= 0) == (sl_device_get_info(dev)->via == SL_PCI_VFIO));
+	CHECK((p[0].fd < 0) == (sl_device_get_info(dev)->via == SL_PCI_UIO));
 	printf("held\n");
 	do {
 		sl_mmio_read32(&mmio, 0);

@@ -79,9 +79,10 @@ int sl_nic_wire(struct nic *nic)
 	memcpy(fds + nic->queues, nic->tx_event, nic->queues * sizeof(*fds));
 	fds[n - 1] = nic->event;
 	nic->intx = sl_device_irq_count(nic->dev, SL_IRQ_MSIX) < n;
-	if (nic->intx)
-		return sl_device_irq_set(nic->dev, SL_IRQ_INTX, 0, 1, &nic->event);
-	return sl_device_irq_set(nic->dev, SL_IRQ_MSIX, 0, n, fds);
+	if (!nic->intx)
+		return sl_device_irq_set(nic->dev, SL_IRQ_MSIX, 0, n, fds);
+	nic->msi = !sl_device_irq_count(nic->dev, SL_IRQ_INTX);
+	return sl_device_irq_set(nic->dev, nic->msi ? SL_IRQ_MSI : SL_IRQ_INTX, 0, 1, &nic->event);
 }
 
 int sl_nic_pool_open(struct nic *nic, unsigned q, unsigned hardware)
@@ -130,7 +131,7 @@ static int map(struct nic *nic, const struct sl_region *region)
 	sl_iova iova;
 	int ret;
 
-	if (!nic->dev || sl_device_get_info(nic->dev)->via == SL_PCI_UIO)
+	if (!nic->dev || sl_device_get_info(nic->dev)->via != SL_PCI_VFIO)
 		return sl_fail(EOPNOTSUPP, "there is no IOMMU to map it in");
 	if ((fresh && nic->n_reached == NIC_REGIONS) || (slot && slot->len))
 		return sl_fail(ENOSPC, "there are too many regions");
@@ -309,7 +310,7 @@ int sl_nic_control(struct sl_port *port, uint64_t now_ns)
 		ret = sl_device_check(nic->dev);
 	if (!ret)
 		ret = nic->ops->look(nic, event, late);
-	if (event && nic->intx && ret >= 0 && sl_device_irq_unmask(nic->dev))
+	if (event && nic->intx && !nic->msi && ret >= 0 && sl_device_irq_unmask(nic->dev))
 		return -ENODEV;
 	return ret;
 }

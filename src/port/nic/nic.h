@@ -104,7 +104,8 @@ struct nic_reached {
  * @reached:  filled in one by one; @n_reached only grows
  * @rx_event: of each receive queue; an eventfd like the next two
  * @tx_event: of each transmit queue
- * @event:    concerns no queue; the only one that is wired when @intx
+ * @intx:     @event is wired alone, for everything: to INTx, or where there is none, to an @msi
+ * @event:    concerns no queue
  * @both:     an epoll descriptor over the two events of a queue
  * @joined:   one thread waits for both
  * @control:  the same over @event and the device's own
@@ -120,7 +121,7 @@ struct nic {
 	unsigned queues;
 	uint32_t attached;
 	uint64_t look_at; /* CLOCK_MONOTONIC ns */
-	bool intx, joined[NIC_QUEUES];
+	bool intx, msi, joined[NIC_QUEUES];
 	int rx_event[NIC_QUEUES], tx_event[NIC_QUEUES], both[NIC_QUEUES];
 	int event, control;
 	struct nic_pool pools[NIC_QUEUES];

@@ -186,13 +186,20 @@ static int ask(struct virtio_net *net, const struct nic_options *options)
 				  sizeof(on));
 }
 
+/* Over UIO there is none that translates; over uio_msix there may be one. */
+static bool has_iommu(const struct sl_device_info *info)
+{
+	return info->via == SL_PCI_VFIO ||
+	       (info->via == SL_PCI_UIO_MSIX && info->pci.iommu_group >= 0);
+}
+
 static int check_offer(struct virtio_net *net)
 {
 	struct virtio *v = &net->pci.virtio;
 	int ret;
 
 	/* 6.1: a device without it reaches memory past the IOMMU, at physical addresses. */
-	if (sl_device_get_info(net->nic.dev)->via == SL_PCI_VFIO &&
+	if (has_iommu(sl_device_get_info(net->nic.dev)) &&
 	    !sl_virtio_has(v, VIRTIO_F_ACCESS_PLATFORM))
 		return sl_fail(EOPNOTSUPP, "the device goes past the IOMMU: it does not offer "
 					   "VIRTIO_F_ACCESS_PLATFORM (iommu_platform=on in QEMU)");
