@@ -8,7 +8,7 @@
 # guest: qemu -netdev hubport,id=h0,hubid=0 -device e1000e,netdev=h0,addr=3,romfile=,mac=02:00:00:00:00:03
 # guest: qemu -netdev hubport,id=h1,hubid=0 -device virtio-net-pci,netdev=h1,addr=4,romfile=,mac=02:00:00:00:00:04
 . "$(dirname "$0")/../tests/vm/guest.sh"
-sluice=$1 nic=0000:00:03.0
+sluice=$1 nic=${nic-0000:00:03.0} driver=${driver-vfio-pci}
 
 say() {
 	echo
@@ -24,7 +24,7 @@ ip link set "$far" netns far
 ip -n far addr add 10.9.0.2/24 dev "$far"
 ip -n far link set "$far" up
 
-say "$sluice" bind "$nic" vfio-pci
+say "$sluice" bind "$nic" "$driver"
 say "$sluice" devices
 echo
 echo "\$ sluice link pci:$nic,promisc=on tap:name=t0,addr=10.9.0.1/24 &"
@@ -35,6 +35,7 @@ for _ in {1..50}; do
 	sleep 0.1
 done
 say ping -c 5 -i 0.2 -W 5 10.9.0.2
+say grep -E "CPU0|${driver%-pci}" /proc/interrupts
 kill -INT "$link"
 wait "$link" || true
 cat /run/link

@@ -79,9 +79,9 @@ plug() {
 }
 
 echo 64 >/proc/sys/vm/nr_hugepages
-for way in vfio uio; do
-	driver=vfio-pci
-	[[ $way == vfio ]] || driver=uio_pci_generic
+declare -A drivers=([vfio]=vfio-pci [uio]=uio_pci_generic [uio_msix]=uio_msix)
+for way in ${ways:-vfio uio}; do # uio_msix-link.sh has another one
+	driver=${drivers[$way]}
 	take $driver $first $second
 	nic="pci:$first,via=$way,promisc=on"
 
