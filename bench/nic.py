@@ -89,9 +89,9 @@ class Wire(threading.Thread):
 
 
 class Guest:
-    """Does what it is told by bench/nic_guest.sh."""
+    """Does what it is told: bench/nic_guest.sh, or another script that goes on as that one does."""
 
-    def __init__(self, kernel, files):
+    def __init__(self, kernel, files, script='nic_guest.sh'):
         listener = socket.socket(socket.AF_UNIX)
         try:
             listener.bind('\0sluice-bench-nic')
@@ -101,7 +101,7 @@ class Guest:
         listener.settimeout(1)
         self.wire = Wire()
         self.process = subprocess.Popen(
-            [HERE / '../tests/vm/run.sh', kernel, HERE / 'nic_guest.sh', *files], stdout=subprocess.PIPE, text=True,
+            [HERE / '../tests/vm/run.sh', kernel, HERE / script, *files], stdout=subprocess.PIPE, text=True,
             close_fds=False, preexec_fn=lambda: os.dup2(self.wire.qemus.fileno(), FD))
         self.wire.qemus.close()
         atexit.register(self.process.terminate)
@@ -157,9 +157,10 @@ class Guest:
 
 
 class Bench:
-    def __init__(self, kernel, programs, seconds):
-        self.tools = dict(zip(('sluice', 'af_packet', 'af_xdp'), (str(p.resolve()) for p in programs)))
-        self.guest = Guest(kernel, self.tools.values())
+    def __init__(self, kernel, programs, seconds, contenders=None, script='nic_guest.sh'):
+        self.tools = {p.name: str(p.resolve()) for p in programs}
+        self.contenders = contenders or CONTENDERS
+        self.guest = Guest(kernel, self.tools.values(), script)
         self.wire, self.seconds, self.driver = self.guest.wire, seconds, 'e1000e'
 
     def bind(self, driver):
@@ -168,7 +169,7 @@ class Bench:
             self.driver = driver
 
     def command(self, name, what, size, words=''):
-        via = CONTENDERS[name][1]
+        via = self.contenders[name][1]
         if not via:
             return f'{self.tools[name.lower()]} {what} {NICS[what]} {size} {self.seconds + 1.6} {words}'
         nic = f'pci:{ADDRESSES[what]},via={via}'
@@ -225,9 +226,9 @@ def measure(bench, rounds):
     found = []
     for r in range(rounds):
         found.append({})
-        for name in list(CONTENDERS)[::-1 if r % 2 else 1]:  # those of one driver stay side by side
+        for name in list(bench.contenders)[::-1 if r % 2 else 1]:  # those of one driver stay side by side
             say(f'nic: round {r + 1} of {rounds}, {name}')
-            bench.bind(CONTENDERS[name][0])
+            bench.bind(bench.contenders[name][0])
             found[-1][name] = {f'{what}_{size}': bench.run(name, what, size) for what, size in MEASURES}
     return found
 
