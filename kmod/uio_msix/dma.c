@@ -406,7 +406,7 @@ static vm_fault_t um_dma_fault(struct vm_fault *vmf)
 {
 	struct um_device *um = vmf->vma->vm_private_data;
 	vm_fault_t ret = VM_FAULT_SIGBUS;
-	struct um_dma *dma = NULL;
+	struct um_dma *dma;
 	unsigned long pfn;
 	u64 at;
 

@@ -62,7 +62,7 @@ void um_put(struct um_device *um)
 	kref_put(&um->ref, um_release);
 }
 
-/* For who wants to do something with the device. -ENODEV: no lock was taken. */
+/* For who wants to do something with the device. When it fails, no lock was taken. */
 int um_lock(struct um_device *um)
 {
 	int ret = 0;

@@ -116,19 +116,31 @@ static bool um_within(int at, int start, int len)
 	return at >= start && at < start + len;
 }
 
+/*
+ * A vendor-specific capability says how long it is (PCI 3.0, appendix H). One that lies must not
+ * make others writable: what counts is the last capability that begins before.
+ */
 static bool um_is_vendors(struct pci_dev *pdev, int at)
 {
-	int pos = pci_find_capability(pdev, PCI_CAP_ID_VNDR);
-	u8 len;
+	u8 pos, id, len, last = 0;
 
-	/* Each is 4 bytes at least. */
-	for (int n = 0; pos && n < PCI_CFG_SPACE_SIZE / 4; n++) {
-		pci_read_config_byte(pdev, pos + PCI_CAP_LIST_NEXT + 1, &len);
-		if (at < PCI_CFG_SPACE_SIZE && um_within(at, pos + 3, len - 3))
-			return true;
-		pos = pci_find_next_capability(pdev, pos, PCI_CAP_ID_VNDR);
+	if (at >= PCI_CFG_SPACE_SIZE || !pci_find_capability(pdev, PCI_CAP_ID_VNDR))
+		return false;
+	pci_read_config_byte(pdev, PCI_CAPABILITY_LIST, &pos);
+	/* Each is 4 bytes at least, behind the header. */
+	for (int n = 0; n < PCI_CFG_SPACE_SIZE / 4; n++) {
+		pos &= ~3;
+		if (pos < PCI_STD_HEADER_SIZEOF)
+			break;
+		if (pos <= at && pos > last)
+			last = pos;
+		pci_read_config_byte(pdev, pos + PCI_CAP_LIST_NEXT, &pos);
 	}
-	return false;
+	if (!last)
+		return false;
+	pci_read_config_byte(pdev, last + PCI_CAP_LIST_ID, &id);
+	pci_read_config_byte(pdev, last + PCI_CAP_FLAGS, &len);
+	return id == PCI_CAP_ID_VNDR && um_within(at, last + 3, len - 3);
 }
 
 /* All else is the kernel's. */
