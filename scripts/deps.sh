@@ -7,12 +7,12 @@
 set -eu
 
 build='make gcc libc6-dev meson ninja-build pkg-config scdoc'
-libraries='libpcap-dev libpci-dev libjson-c-dev libnl-3-dev libnl-route-3-dev libssl-dev'
+libraries='libpcap-dev libpci-dev libjson-c-dev libnl-3-dev libnl-route-3-dev libnl-genl-3-dev liburing-dev libssl-dev'
 example='iproute2 iputils-ping iperf3 python3 openvpn tcpdump'
 compilers='g++ clang libclang-rt-14-dev clang-format'
-tests='libcmocka-dev util-linux procps ethtool openssl sparse perl udev'
+tests='libcmocka-dev fio e2fsprogs qemu-system-common util-linux procps ethtool openssl sparse perl udev'
 guests= kernel='flex bison bc libelf-dev'
-peers='libdpdk-dev valgrind wireguard-go wireguard-tools'
+peers='libdpdk-dev valgrind wireguard-go wireguard-tools qemu-system-common fio'
 # These are for one processor; without the first OpenSSL does its work.
 if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
     libraries="$libraries libipsec-mb-dev"
@@ -21,7 +21,7 @@ fi
 
 case ${1:-run} in
 run) wanted="$build $libraries $example" ;;
-vm) wanted="$build $libraries $guests iproute2 iputils-ping python3" ;;
+vm) wanted="$build $libraries $guests e2fsprogs iproute2 iputils-ping python3" ;;
 test) wanted="$build $libraries $example $compilers $tests" ;; # no guests
 check) wanted="$build $libraries $example $compilers $tests $guests" ;;
 kernel) wanted="$build $libraries $example $compilers $tests $guests $kernel" ;;

@@ -24,6 +24,8 @@
 #define sl_cas_acq_rel(p, old, v)                                                                  \
 	__atomic_compare_exchange_n((p), (old), (v), false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)
 #define sl_add_acq_rel(p, v) __atomic_add_fetch((p), (v), __ATOMIC_ACQ_REL)
+#define sl_fence_acquire()   __atomic_thread_fence(__ATOMIC_ACQUIRE)
+#define sl_fence_release()   __atomic_thread_fence(__ATOMIC_RELEASE)
 #define sl_fence_seq_cst()   __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define sl_fence_compiler()  __atomic_signal_fence(__ATOMIC_SEQ_CST)
 

@@ -13,16 +13,14 @@
 
 #include "base/reason.h"
 
-/* guard_x86_64.S: non-zero after a fault */
-int sl_guard_bytes(void *to, const void *from, size_t len);
-extern const char sl_guard_fault[];
+/* guard_x86_64.S: where sl_guard_copy() is, whatever it is called by, and where it goes on after a
+ * fault */
+extern const char sl_guard_begin[], sl_guard_fault[];
+int sl_guard_failed(void *to, const void *from, size_t len);
 
-int sl_guard_copy(void *to, const void *from, size_t len)
+int sl_guard_failed(void *to, const void *from, size_t len)
 {
-	if (__builtin_expect(sl_guard_bytes(to, from, len), 0))
-		return sl_fail(EFAULT, "%zu bytes from %p to %p: memory was taken away", len, from,
-			       to);
-	return 0;
+	return sl_fail(EFAULT, "%zu bytes from %p to %p: memory was taken away", len, from, to);
 }
 
 /* A si_code above 0 is the kernel's own: not a signal that somebody has sent. */
@@ -36,7 +34,7 @@ bool sl_guard_handler(int sig, const void *info, void *ctx)
 	greg_t *ip = &((ucontext_t *)ctx)->uc_mcontext.gregs[REG_RIP];
 	uintptr_t at = (uintptr_t)*ip;
 
-	if (!is_fault(sig, info) || at < (uintptr_t)sl_guard_bytes ||
+	if (!is_fault(sig, info) || at < (uintptr_t)sl_guard_begin ||
 	    at >= (uintptr_t)sl_guard_fault)
 		return false;
 	*ip = (greg_t)(uintptr_t)sl_guard_fault;

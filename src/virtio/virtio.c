@@ -42,8 +42,10 @@ static int add_status(struct virtio *v, uint8_t bit)
 static int negotiate(struct virtio *v, uint64_t wanted, uint64_t (*narrow)(uint64_t features))
 {
 	uint64_t offered = v->ops->get_features(v);
-	int ret, status;
+	int ret, status = v->ops->get_status(v);
 
+	if (status < 0)
+		return status;
 	if (!(offered & VIRTIO_BIT(VIRTIO_F_VERSION_1)))
 		return sl_fail(EOPNOTSUPP, "the device is older than virtio 1.0: it does not offer "
 					   "VIRTIO_F_VERSION_1");

@@ -13,9 +13,12 @@
 
 #include <sluice/iova.h>
 
-#define VIRTIO_BIT(feature) (UINT64_C(1) << (feature))
-#define VIRTIO_NO_VECTOR    UINT16_MAX /* 4.1.5.1.2 */
-#define VIRTIO_F_EVENT_IDX  29
+#include "virtq/ring_state.h"
+
+#define VIRTIO_BIT(feature)    (UINT64_C(1) << (feature))
+#define VIRTIO_NO_VECTOR       UINT16_MAX /* 4.1.5.1.2 */
+#define VIRTIO_F_INDIRECT_DESC 28	  /* 6: what the kernel calls VIRTIO_RING_F_... */
+#define VIRTIO_F_EVENT_IDX     29
 
 /** struct virtio - the head of every transport's own; @features: negotiated */
 struct virtio {
@@ -27,12 +30,14 @@ struct virtio {
  * struct virtio_queue - what a queue is set up with
  * @size:   descriptors
  * @desc:   the descriptor area, driver area (avail) and device area (used)
- * @vector: its interrupts, VIRTIO_NO_VECTOR for none of its own
+ * @vector: its interrupts, VIRTIO_NO_VECTOR for none of its own; of transports that have vectors
+ * @state:  where the device begins, of transports that can say so: vhost-user
  */
 struct virtio_queue {
 	uint16_t size;
 	sl_iova desc, avail, used;
 	uint16_t vector;
+	struct virtq_ring_state state;
 };
 
 /**

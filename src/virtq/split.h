@@ -17,6 +17,7 @@
 enum {
 	VIRTQ_DESC_F_NEXT = 1,
 	VIRTQ_DESC_F_WRITE = 2, /* by the device */
+	VIRTQ_DESC_F_INDIRECT = 4,
 	VIRTQ_AVAIL_F_NO_INTERRUPT = 1,
 	VIRTQ_USED_F_NO_NOTIFY = 1,
 };
@@ -48,23 +49,6 @@ struct virtq_used {
 	uint16_t idx;
 	struct virtq_used_elem ring[];
 };
-
-/** struct virtq_layout - where the parts lie in a piece of memory, and its length in bytes */
-struct virtq_layout {
-	size_t desc, avail, used, len;
-};
-
-/** sl_virtq_layout() - lay out a queue; what the device writes shares no line with the rest */
-static inline struct virtq_layout sl_virtq_layout(uint16_t size)
-{
-	struct virtq_layout layout = {.avail = sizeof(struct virtq_desc) * size};
-	size_t avail_end = layout.avail + sizeof(struct virtq_avail) + 2 * (size_t)(size + 1);
-
-	layout.used = (avail_end + SL_LINE - 1) & ~(size_t)(SL_LINE - 1);
-	layout.len =
-		layout.used + sizeof(struct virtq_used) + sizeof(struct virtq_used_elem) * size + 2;
-	return layout;
-}
 
 /** sl_virtq_used_event() - 2.7.10: written by the driver */
 static inline uint16_t *sl_virtq_used_event(struct virtq_avail *avail, uint16_t size)

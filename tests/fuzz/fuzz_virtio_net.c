@@ -153,11 +153,12 @@ static void do_sent(struct input *in)
 
 static void open_queue(struct virtq_driver *vq, uint16_t queue)
 {
+	struct virtq_options options = {.size = QUEUE, .event_idx = true};
 	struct virtio_queue setup = {.size = QUEUE};
 
 	queues[queue] = calloc(1, queue_len);
 	setup.desc.value = (uintptr_t)queues[queue];
-	if (!queues[queue] || sl_virtq_open(vq, QUEUE, queues[queue], true))
+	if (!queues[queue] || sl_virtq_open(vq, &options, queues[queue]))
 		abort();
 	fake.virtio.ops->queue_enable(&fake.virtio, queue, &setup);
 }
@@ -170,7 +171,7 @@ static void open_all(uint64_t offers)
 	fake = fake_net();
 	fake.offers = offers;
 	sl_virtio_net_start(&fake.virtio, false);
-	queue_len = sl_virtq_layout(QUEUE).len;
+	queue_len = sl_virtq_layout(QUEUE, false).len;
 	rx = (struct virtio_rx){.v = &fake.virtio, .pool = pool};
 	tx = (struct virtio_tx){.v = &fake.virtio, .nic = &nic, .queue = 1};
 	open_queue(&rx.vq, 0);

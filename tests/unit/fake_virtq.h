@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "virtq/split.h"
+#include "virtq/driver.h"
 
 #define FAKE_CHAIN_MAX 64
 
@@ -34,7 +34,7 @@ struct fake_chain {
 
 static inline struct fake_virtq fake_virtq_at(void *memory, uint16_t size, bool event_idx)
 {
-	struct virtq_layout layout = sl_virtq_layout(size);
+	struct virtq_layout layout = sl_virtq_layout(size, false);
 
 	return (struct fake_virtq){
 		.desc = memory,

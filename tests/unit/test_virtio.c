@@ -327,7 +327,8 @@ static uint8_t commands[VIRTIO_NET_CTRL_LEN];
 
 static void open_ctrl(void)
 {
-	struct virtq_layout layout = sl_virtq_layout(4);
+	struct virtq_layout layout = sl_virtq_layout(4, false);
+	struct virtq_options options = {.size = 4, .event_idx = true};
 	struct virtio_queue setup = {.size = 4};
 
 	ctrl_memory = calloc(1, layout.len);
@@ -336,7 +337,7 @@ static void open_ctrl(void)
 	ctrl.iova.value = (uintptr_t)commands;
 	setup.desc.value = (uintptr_t)ctrl_memory;
 	sl_virtio_net_start(v, true);
-	assert_int_equal(sl_virtq_open(&ctrl.vq, 4, ctrl_memory, true), 0);
+	assert_int_equal(sl_virtq_open(&ctrl.vq, &options, ctrl_memory), 0);
 	v->ops->queue_enable(v, ctrl.queue, &setup);
 }
 

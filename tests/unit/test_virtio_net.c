@@ -32,13 +32,14 @@ static uint8_t *pool_memory, *slots, *lent;
 /* As big as the layout says, for ASan to see what is touched behind it. */
 static void open_queue(struct virtq_driver *vq, uint16_t queue, bool event_idx)
 {
-	size_t len = sl_virtq_layout(QUEUE).len;
+	size_t len = sl_virtq_layout(QUEUE, false).len;
+	struct virtq_options options = {.size = QUEUE, .event_idx = event_idx};
 	struct virtio_queue setup = {.size = QUEUE};
 
 	queue_memory = calloc(1, len);
 	assert_non_null(queue_memory);
 	setup.desc.value = (uintptr_t)queue_memory;
-	assert_int_equal(sl_virtq_open(vq, QUEUE, queue_memory, event_idx), 0);
+	assert_int_equal(sl_virtq_open(vq, &options, queue_memory), 0);
 	fake.virtio.ops->queue_enable(&fake.virtio, queue, &setup);
 	device = &fake.queues[queue];
 }

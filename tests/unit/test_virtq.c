@@ -20,14 +20,15 @@ static uint8_t *memory;
 /* Memory of just the length that the layout says, for ASan to see what is touched behind it. */
 static void open_at(uint16_t size, bool event_idx, uint16_t index)
 {
-	struct virtq_layout layout = sl_virtq_layout(size);
+	struct virtq_layout layout = sl_virtq_layout(size, false);
 	size_t room = (layout.len + 15) & ~(size_t)15;
 	uint8_t *all = aligned_alloc(16, room);
+	struct virtq_options options = {.size = size, .event_idx = event_idx};
 
 	assert_non_null(all);
 	memset(all, 0, layout.len);
 	memory = all;
-	assert_int_equal(sl_virtq_open(&vq, size, memory, event_idx), 0);
+	assert_int_equal(sl_virtq_open(&vq, &options, memory), 0);
 	device = fake_virtq_at(memory, size, event_idx);
 	vq.added = vq.published = vq.seen = vq.taken = index;
 	vq.avail->idx = vq.used->idx = index;
@@ -79,7 +80,7 @@ static void test_layout(void **state)
 {
 	(void)state;
 	for (unsigned size = 1; size <= VIRTQ_SIZE_MAX; size *= 2) {
-		struct virtq_layout layout = sl_virtq_layout((uint16_t)size);
+		struct virtq_layout layout = sl_virtq_layout((uint16_t)size, false);
 
 		assert_int_equal(layout.desc, 0);
 		assert_int_equal(layout.avail, 16 * size);
@@ -94,8 +95,11 @@ static void test_bad_sizes(void **state)
 	static const uint16_t sizes[] = {0, 3, 6, 255, 32769, 65535};
 
 	(void)state;
-	for (unsigned i = 0; i < sl_array_len(sizes); i++)
-		assert_int_equal(sl_virtq_open(&vq, sizes[i], NULL, false), -EINVAL);
+	for (unsigned i = 0; i < sl_array_len(sizes); i++) {
+		struct virtq_options options = {.size = sizes[i]};
+
+		assert_int_equal(sl_virtq_open(&vq, &options, NULL), -EINVAL);
+	}
 }
 
 static void test_chain(void **state)
@@ -393,7 +397,7 @@ static void test_scribble(void **state)
 
 	(void)state;
 	open_with_two(&chain);
-	memset(memory, 0xff, sl_virtq_layout(8).used);
+	memset(memory, 0xff, sl_virtq_layout(8, false).used);
 	fake_virtq_push(&device, chain.head, 201);
 	assert_int_equal(get(&len), chain.head);
 	assert_int_equal(vq.n_free, 7);

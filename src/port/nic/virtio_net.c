@@ -61,7 +61,7 @@ static uint8_t *memory_at(const struct virtio_net *net, size_t at)
 /* Virtqueues come first, all of them in the first 2 MiB: each is in one piece for the device. */
 static int make_memory(struct virtio_net *net)
 {
-	size_t queue = (sl_virtq_layout(VIRTIO_NET_QUEUE_MAX).len + QUEUE_ALIGN - 1) &
+	size_t queue = (sl_virtq_layout(VIRTIO_NET_QUEUE_MAX, false).len + QUEUE_ALIGN - 1) &
 		       ~(size_t)(QUEUE_ALIGN - 1);
 	size_t slots = (size_t)VIRTIO_NET_QUEUE_MAX * NIC_STRIDE;
 	size_t len = (2 * net->nic.queues + 1) * queue + QUEUE_ALIGN + net->nic.queues * slots;
@@ -74,14 +74,18 @@ static int make_queue(struct virtio_net *net, uint16_t queue, uint16_t vector,
 {
 	struct virtio *v = &net->pci.virtio;
 	uint16_t size = sl_min(v->ops->queue_size(v, queue), VIRTIO_NET_QUEUE_MAX);
-	struct virtq_layout layout = sl_virtq_layout(size);
+	struct virtq_layout layout = sl_virtq_layout(size, false);
 	size_t at;
 	int ret;
 
 	if (!size)
 		return sl_fail(EOPNOTSUPP, "the device has no queue %u", queue);
 	at = take_memory(net, layout.len);
-	ret = sl_virtq_open(vq, size, memory_at(net, at), sl_virtio_has(v, VIRTIO_F_EVENT_IDX));
+	ret = sl_virtq_open(
+		vq,
+		&(struct virtq_options){.size = size,
+					.event_idx = sl_virtio_has(v, VIRTIO_F_EVENT_IDX)},
+		memory_at(net, at));
 	if (ret)
 		return ret;
 	return v->ops->queue_enable(v, queue,
