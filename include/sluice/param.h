@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Parameters: kind:key=value,key=value
- * One table says what a port takes; parsing, error texts with suggestions,
- * --help and completion all come from it. A comma or a backslash in a value is
- * written with a backslash before it.
+ * One table says what a port or model takes; parsing, error texts with suggestions, --help and
+ * completion all come from it. A comma or a backslash in a value has a backslash before it.
  */
 #ifndef SLUICE_PARAM_H
 #define SLUICE_PARAM_H
@@ -25,6 +24,8 @@ enum sl_param_type {
 	SL_PARAM_CIDR,	 /* IPv4 or IPv6 address / prefix length */
 	SL_PARAM_FILE,	 /* a path; completion offers files */
 	SL_PARAM_DEVICE, /* where a PCI device is; completion offers those that there are */
+	SL_PARAM_SIZE,	 /* bytes: decimal with K, M, G or T behind it, powers of 1024 */
+	SL_PARAM_FLAG,	 /* a key that stands alone: it is given or not */
 };
 
 enum {
@@ -96,18 +97,17 @@ unsigned sl_args_count(const struct sl_args *args, const char *key);
 const char *sl_args_text(const struct sl_args *args, const char *key, unsigned n);
 
 /**
- * sl_args_uint() - the value of a UINT or RATE key; of a WORD key, which it is, from 0
+ * sl_args_uint() - the value of a UINT, SIZE or RATE key; of a WORD key, which it is, from 0
  * @args:      the parsed list
  * @key:       a name of its table
  * @otherwise: the default
  *
- * Return: the first value given, in min to max of the table (0 for a rate of "max"),
- * or @otherwise.
+ * Return: the first given, in min to max of the table (0 for a rate of "max"), or @otherwise.
  */
 uint64_t sl_args_uint(const struct sl_args *args, const char *key, uint64_t otherwise);
 
 /**
- * sl_args_bool() - the value of a BOOL key
+ * sl_args_bool() - the value of a BOOL key, or whether a FLAG was given
  * @args:      the parsed list
  * @key:       a name of its table
  * @otherwise: the default

@@ -17,7 +17,7 @@
 struct value {
 	const struct sl_param *param;
 	char *text;
-	uint64_t number; /* UINT, BOOL, RATE, MAC */
+	uint64_t number; /* UINT, SIZE, BOOL, FLAG, RATE, MAC */
 };
 
 struct sl_args {
@@ -128,35 +128,55 @@ static int parse_word(const char *kind, struct value *v)
 		       v->param->value);
 }
 
-static uint64_t rate_unit(const char *suffix)
-{
-	static const struct {
-		const char *suffix;
-		uint64_t times;
-	} units[] = {{"", 1}, {"k", 1000}, {"M", 1000000}, {"G", 1000000000}};
+struct unit {
+	const char *suffix;
+	uint64_t times;
+};
 
-	for (size_t i = 0; i < sl_array_len(units); i++)
-		if (!strcmp(suffix, units[i].suffix))
-			return units[i].times;
-	return 0;
+/* A number with one of @units behind it, which end with a NULL suffix. */
+static bool parse_units(const char *text, const struct unit *units, uint64_t *out)
+{
+	const char *rest;
+
+	if (!parse_decimal(text, &rest, out))
+		return false;
+	while (units->suffix && strcmp(units->suffix, rest))
+		units++;
+	return units->suffix && !__builtin_mul_overflow(*out, units->times, out);
 }
 
 static int parse_rate(const char *kind, struct value *v)
 {
+	static const struct unit units[] = {
+		{"", 1}, {"k", 1000}, {"M", 1000000}, {"G", 1000000000}, {NULL}};
 	const struct sl_param *p = v->param;
-	const char *rest;
-	uint64_t unit;
 
 	if (!strcmp(v->text, "max"))
 		return 0;
-	unit = parse_decimal(v->text, &rest, &v->number) ? rate_unit(rest) : 0;
-	if (!unit || __builtin_mul_overflow(v->number, unit, &v->number))
+	if (!parse_units(v->text, units, &v->number))
 		return sl_fail(EINVAL, "%s: %s=" TEXT " is not a rate such as 5000, 10k, 1M or max",
 			       kind, p->name, v->text);
 	if (v->number < p->min || v->number > p->max)
 		return sl_fail(EINVAL,
 			       "%s: %s=" TEXT " is out of range: %" PRIu64 " to %" PRIu64
 			       ", or max",
+			       kind, p->name, v->text, p->min, p->max);
+	return 0;
+}
+
+static int parse_size(const char *kind, struct value *v)
+{
+	static const struct unit units[] = {{"", 1},	       {"K", 1ull << 10}, {"M", 1ull << 20},
+					    {"G", 1ull << 30}, {"T", 1ull << 40}, {NULL}};
+	const struct sl_param *p = v->param;
+
+	if (!parse_units(v->text, units, &v->number))
+		return sl_fail(EINVAL,
+			       "%s: %s=" TEXT " is not a size such as 4096, 512K, 64M, 1G or 1T",
+			       kind, p->name, v->text);
+	if (v->number < p->min || v->number > p->max)
+		return sl_fail(EINVAL,
+			       "%s: %s=" TEXT " is out of range: %" PRIu64 " to %" PRIu64 " bytes",
 			       kind, p->name, v->text, p->min, p->max);
 	return 0;
 }
@@ -234,6 +254,11 @@ static int parse_value(const char *kind, struct value *v)
 	switch (v->param->type) {
 	case SL_PARAM_UINT:
 		return parse_uint(kind, v);
+	case SL_PARAM_SIZE:
+		return parse_size(kind, v);
+	case SL_PARAM_FLAG:
+		v->number = true;
+		return 0;
 	case SL_PARAM_BOOL:
 		return parse_bool(kind, v);
 	case SL_PARAM_WORD:
@@ -340,12 +365,15 @@ static int add_pair(const char *kind, char *pair, struct sl_args *args)
 	v->param = find(args->params, pair);
 	if (!v->param)
 		return fail_unknown(kind, pair, args->params);
-	if (!equals)
+	if (equals && v->param->type == SL_PARAM_FLAG)
+		return sl_fail(EINVAL, "%s: %s takes no value, " TEXT " was given", kind, pair,
+			       equals + 1);
+	if (!equals && v->param->type != SL_PARAM_FLAG)
 		return sl_fail(EINVAL, "%s: %s needs a value: %s=%s", kind, pair, pair,
 			       v->param->value);
 	if (sl_args_count(args, pair) && !(v->param->flags & SL_PARAM_MANY))
 		return sl_fail(EINVAL, "%s: %s is given twice", kind, pair);
-	v->text = equals + 1;
+	v->text = equals ? equals + 1 : pair;
 	args->count++;
 	return parse_value(kind, v);
 }
@@ -440,7 +468,8 @@ static bool same_value(const struct value *a, const struct value *b)
 {
 	if (!a || !b)
 		return a == b;
-	if (a->param->type == SL_PARAM_UINT || a->param->type == SL_PARAM_MAC)
+	if (a->param->type == SL_PARAM_UINT || a->param->type == SL_PARAM_SIZE ||
+	    a->param->type == SL_PARAM_MAC)
 		return a->number == b->number;
 	return !strcmp(a->text, b->text);
 }

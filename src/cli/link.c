@@ -2,25 +2,21 @@
 /* sluice link: join two ports. */
 #include <errno.h>
 #include <getopt.h>
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <sluice/sluice.h>
 
-#include "base/bytes.h"
-#include "base/clock.h"
 #include "base/fd.h"
 #include "cli/capture.h"
 #include "cli/cli.h"
+#include "cli/print.h"
+#include "cli/run.h"
 #include "cli/show.h"
 
 #define WORKERS_MAX 64
@@ -36,14 +32,6 @@ struct options {
 	const char *ports[2];
 };
 
-struct worker {
-	struct sl_worker *worker;
-	pthread_t thread;
-	bool runs;
-	int ret;
-	char reason[256];
-};
-
 struct run {
 	const struct options *options;
 	struct sl_log log;
@@ -53,7 +41,7 @@ struct run {
 	atomic_bool failed; /* a port has reported an error */
 	int signals;
 	int ended; /* eventfd: the source has ended, or a worker has failed */
-	struct worker workers[WORKERS_MAX];
+	struct run_thread workers[WORKERS_MAX];
 	struct show show;
 };
 
@@ -61,19 +49,6 @@ const char *const sl_link_options[] = {
 	"--workers", "--poll",	  "--duration", "--stats", "--json",
 	"--pcap",    "--verbose", "--help",	NULL,
 };
-
-static void print_port(const struct sl_port_ops *ops)
-{
-	printf("\n  %s:  %s\n", ops->kind, ops->help);
-	for (const struct sl_param *p = ops->params; p->name; p++) {
-		bool first = p->flags & SL_PARAM_FIRST;
-		int len = printf("    %s%s%s", first ? "" : p->name, first ? "" : "=", p->value);
-
-		if (len > 24) /* it reaches into the next column */
-			len = printf("\n") - 1;
-		printf("%*s%s\n", 25 - len, "", p->help);
-	}
-}
 
 static void print_help(void)
 {
@@ -91,7 +66,7 @@ static void print_help(void)
 	       "  -h, --help         this\n\n"
 	       "Ports, as KIND:KEY=VALUE,...:\n");
 	for (const struct sl_port_ops *const *kind = sl_port_kinds(); *kind; kind++)
-		print_port(*kind);
+		print_params((*kind)->kind, ':', (*kind)->help, (*kind)->params);
 	printf("\nExamples:\n"
 	       "  sluice link tap:name=a tap:name=b\n"
 	       "  sluice link tun:name=t0,netns=left,addr=10.0.0.1/24 tun:name=t0,netns=right,addr=10.0.0.2/24\n"
@@ -105,18 +80,6 @@ static void print_help(void)
  * Options.
  */
 
-static int parse_seconds(const char *option, const char *text, double *out)
-{
-	char *rest;
-
-	*out = strtod(text, &rest);
-	if (rest == text || *rest || !(*out >= 0) || *out > 1e9)
-		return sl_usage_error("link", "%s %s is not a number of seconds", option, text);
-	if (*out > 0 && *out < 0.01)
-		return sl_usage_error("link", "%s %s: 0.01 seconds at least", option, text);
-	return 0;
-}
-
 static int parse_workers(const char *text, unsigned *out)
 {
 	char *rest;
@@ -129,29 +92,17 @@ static int parse_workers(const char *text, unsigned *out)
 	return 0;
 }
 
-static int parse_poll(const char *text, enum sl_poll *out)
-{
-	static const char *const names[] = {"off", "adaptive", "on", NULL};
-
-	for (int i = 0; names[i]; i++) {
-		*out = (enum sl_poll)i;
-		if (!strcmp(names[i], text))
-			return 0;
-	}
-	return sl_usage_error("link", "--poll %s is neither off, adaptive nor on", text);
-}
-
 static int parse_option(int c, char **argv, struct options *o)
 {
 	switch (c) {
 	case 'w':
 		return parse_workers(optarg, &o->workers);
 	case 'P':
-		return parse_poll(optarg, &o->poll);
+		return run_parse_poll("link", optarg, &o->poll);
 	case 'd':
-		return parse_seconds("--duration", optarg, &o->duration);
+		return run_parse_seconds("link", "--duration", optarg, &o->duration);
 	case 's':
-		return parse_seconds("--stats", optarg, &o->stats);
+		return run_parse_seconds("link", "--stats", optarg, &o->stats);
 	case 'j':
 		o->json = true;
 		return 0;
@@ -165,9 +116,7 @@ static int parse_option(int c, char **argv, struct options *o)
 		print_help();
 		return -1;
 	default:
-		if (optopt && c == '?' && strncmp(argv[optind - 1], "--", 2))
-			return sl_usage_error("link", "no option \"-%c\"", optopt);
-		return sl_bad_option("link", argv[optind - 1], sl_link_options);
+		return run_bad_option("link", c, argv, sl_link_options);
 	}
 }
 
@@ -206,13 +155,11 @@ static int parse(int argc, char **argv, struct options *o)
 
 static void log_line(void *ctx, enum sl_log_level level, const char *line)
 {
-	static const char *const names[] = {"error: ", "warning: ", "", ""};
 	struct run *run = ctx;
 
 	if (level == SL_LOG_ERROR)
 		run->failed = true;
-	fprintf(stderr, "%ssluice link: %s%s\n", run->show.terminal ? "\r\033[K" : "", names[level],
-		line);
+	run_log_line("link", run->show.terminal, level, line);
 }
 
 static void on_ended(void *ctx)
@@ -229,89 +176,11 @@ static void on_packet(void *ctx, unsigned from, const struct sl_ring *ring, uint
 		run->capture_failed = true;
 }
 
-struct start {
-	struct run *run;
-	struct worker *worker;
-};
-
-static void *work(void *arg)
+static void on_interval(void *ctx)
 {
-	struct start *start = arg;
-	struct worker *w = start->worker;
+	struct run *run = ctx;
 
-	w->ret = sl_worker_run(w->worker);
-	if (w->ret) {
-		snprintf(w->reason, sizeof(w->reason), "%s", sl_reason());
-		sl_event_signal(start->run->ended);
-	}
-	free(start);
-	return NULL;
-}
-
-static int start_worker(struct run *run, struct worker *w)
-{
-	struct start *start = malloc(sizeof(*start));
-
-	if (!start)
-		return -ENOMEM;
-	*start = (struct start){run, w};
-	if (pthread_create(&w->thread, NULL, work, start)) {
-		free(start);
-		return -EAGAIN;
-	}
-	w->runs = true;
-	return 0;
-}
-
-/* SIGINT and SIGTERM end the run; SIGPIPE must not: a closed stdout is an error to see. */
-static int take_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGPIPE);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	sigdelset(&set, SIGPIPE);
-	return signalfd(-1, &set, SFD_CLOEXEC);
-}
-
-static uint64_t after(uint64_t now_ns, double seconds)
-{
-	return seconds > 0 ? now_ns + (uint64_t)(seconds * SL_NS_PER_S) : SL_NEVER;
-}
-
-/* Until a signal, the end of the duration, or the end of a source. */
-static void watch(struct run *run)
-{
-	const struct options *o = run->options;
-	struct pollfd fds[2] = {{.fd = run->signals, .events = POLLIN},
-				{.fd = run->ended, .events = POLLIN}};
-	uint64_t start = sl_now_ns(), end = after(start, o->duration),
-		 next = after(start, o->stats);
-
-	for (;;) {
-		uint64_t now = sl_now_ns(), until = end < next ? end : next;
-		int timeout = until == SL_NEVER ? -1
-			      : until > now ? (int)((until - now + SL_NS_PER_MS - 1) / SL_NS_PER_MS)
-					    : 0;
-
-		if (until != SL_NEVER && until - now > 3600 * SL_NS_PER_S && until > now)
-			timeout = 3600 * 1000; /* an int of milliseconds does not hold much more */
-		if (poll(fds, 2, timeout) > 0)
-			return;
-		now = sl_now_ns();
-		if (now >= end)
-			return;
-		if (now < next)
-			continue;
-		show_interval(&run->show, run->link);
-		next = after(sl_max(next, now - (uint64_t)(o->stats * SL_NS_PER_S / 2)), o->stats);
-		if (ferror(stdout))
-			return; /* nobody reads on */
-	}
+	show_interval(&run->show, run->link);
 }
 
 /* Returns an exit status. */
@@ -323,14 +192,12 @@ static int stop_workers(struct run *run)
 		if (run->workers[i].runs)
 			sl_worker_stop(run->workers[i].worker);
 	for (unsigned i = 0; i < run->options->workers; i++) {
-		struct worker *w = &run->workers[i];
+		struct run_thread *t = &run->workers[i];
 
-		if (w->runs)
-			pthread_join(w->thread, NULL);
-		w->runs = false;
-		if (!w->ret)
+		run_thread_join(t);
+		if (!t->ret)
 			continue;
-		fprintf(stderr, "sluice link: %s\n", w->reason);
+		fprintf(stderr, "sluice link: %s\n", t->reason);
 		status = EXIT_FAILED;
 	}
 	return status;
@@ -338,12 +205,16 @@ static int stop_workers(struct run *run)
 
 static int run_link(struct run *run)
 {
+	const struct options *o = run->options;
 	int status, ret = 0;
 
-	for (unsigned i = 0; i < run->options->workers && !ret; i++)
-		ret = start_worker(run, &run->workers[i]);
+	for (unsigned i = 0; i < o->workers && !ret; i++) {
+		run->workers[i].ended = run->ended;
+		ret = run_thread_start(&run->workers[i]);
+	}
 	if (!ret)
-		watch(run);
+		run_watch(&(struct run_watch){run->signals, run->ended, o->duration, o->stats,
+					      on_interval, run});
 	status = stop_workers(run);
 	sl_link_stop(run->link);
 	if (run->failed)
@@ -432,7 +303,7 @@ static int set_up(struct run *run)
 {
 	const struct options *o = run->options;
 
-	run->signals = take_signals();
+	run->signals = run_signals();
 	run->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (run->signals < 0 || run->ended < 0) {
 		fprintf(stderr, "sluice link: no descriptors: %s\n", strerror(errno));

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/print.h"
 #include "cli/show.h"
 
 struct rates {
@@ -55,15 +54,6 @@ static struct rates rates_of(const struct sl_link_stats *now, const struct sl_li
  * JSON.
  */
 
-/* A number with as many decimals as mean something. */
-static json_object *decimal(double n, int decimals)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%.*f", decimals, n);
-	return json_object_new_double_s(n, text);
-}
-
 static json_object *drops_json(const struct sl_link_stats *s)
 {
 	json_object *drops = json_object_new_object();
@@ -84,8 +74,8 @@ static json_object *direction_json(const struct show *show, unsigned from,
 	json_object_object_add(d, "to", json_object_new_string(show->names[!from]));
 	json_object_object_add(d, "packets", json_object_new_uint64(s->out.packets));
 	json_object_object_add(d, "bytes", json_object_new_uint64(s->out.bytes));
-	json_object_object_add(d, "pps", decimal(rates.pps, 1));
-	json_object_object_add(d, "bps", decimal(rates.bps, 0));
+	json_object_object_add(d, "pps", print_decimal(rates.pps, 1));
+	json_object_object_add(d, "bps", print_decimal(rates.bps, 0));
 	json_object_object_add(d, "cut", json_object_new_uint64(cut_of(s)));
 	json_object_object_add(d, "copied", json_object_new_uint64(copied_of(s)));
 	json_object_object_add(d, "drops", drops_json(s));
@@ -93,8 +83,8 @@ static json_object *direction_json(const struct show *show, unsigned from,
 	return d;
 }
 
-static void print_json(const struct show *show, const struct sl_link_stats now[2],
-		       const struct rates rates[2], double interval, bool final)
+static void print_object(const struct show *show, const struct sl_link_stats now[2],
+			 const struct rates rates[2], double interval, bool final)
 {
 	json_object *o = json_object_new_object(), *directions = json_object_new_array();
 	double time = (double)(sl_now_ns() - show->start_ns) / SL_NS_PER_S;
@@ -103,34 +93,16 @@ static void print_json(const struct show *show, const struct sl_link_stats now[2
 		if (now[from].exists)
 			json_object_array_add(directions,
 					      direction_json(show, from, &now[from], rates[from]));
-	json_object_object_add(o, "time", decimal(time, 6));
-	json_object_object_add(o, "interval", decimal(interval, 6));
+	json_object_object_add(o, "time", print_decimal(time, 6));
+	json_object_object_add(o, "interval", print_decimal(interval, 6));
 	json_object_object_add(o, "final", json_object_new_boolean(final));
 	json_object_object_add(o, "directions", directions);
-	printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-								 JSON_C_TO_STRING_NOSLASHESCAPE));
-	fflush(stdout);
-	json_object_put(o);
+	print_json(o);
 }
 
 /*
  * For people.
  */
-
-/* 12345678 as "12.3M". */
-static const char *scaled(double n, char *to, size_t size)
-{
-	static const char units[] = " kMGTP";
-	unsigned u = 0;
-
-	for (; n >= 999.5 && u < sizeof(units) - 2; u++)
-		n /= 1000;
-	if (u)
-		snprintf(to, size, "%.*f%c", n < 9.995 ? 2 : n < 99.95 ? 1 : 0, n, units[u]);
-	else
-		snprintf(to, size, "%.0f", n);
-	return to;
-}
 
 static void print_drops(const struct sl_link_stats *s, char *to, size_t size)
 {
@@ -148,7 +120,6 @@ static void print_line(const struct show *show, const struct sl_link_stats now[2
 		       const struct rates rates[2])
 {
 	char line[512], drops[256], bps[16], pps[16];
-	struct winsize window = {0};
 	size_t used = 0;
 
 	for (unsigned from = 0; from < 2 && used < sizeof(line); from++) {
@@ -158,15 +129,11 @@ static void print_line(const struct show *show, const struct sl_link_stats now[2
 		used += (size_t)snprintf(
 			line + used, sizeof(line) - used, "%s%s %sbit/s %s pkt/s%s%s%s",
 			used ? "   " : "", from ? "<-" : "->",
-			scaled(rates[from].bps, bps, sizeof(bps)),
-			scaled(rates[from].pps, pps, sizeof(pps)), now[from].gone ? " (gone)" : "",
-			*drops ? " drops:" : "", drops);
+			print_scaled(rates[from].bps, bps, sizeof(bps)),
+			print_scaled(rates[from].pps, pps, sizeof(pps)),
+			now[from].gone ? " (gone)" : "", *drops ? " drops:" : "", drops);
 	}
-	if (show->terminal && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) && window.ws_col &&
-	    window.ws_col < sizeof(line))
-		line[window.ws_col - 1] = '\0'; /* a wrapped line cannot be written over */
-	printf(show->terminal ? "\r\033[K%s" : "%s\n", line);
-	fflush(stdout);
+	print_status(show->terminal, line);
 }
 
 static void print_total(const struct show *show, unsigned from, const struct sl_link_stats *s,
@@ -177,8 +144,8 @@ static void print_total(const struct show *show, unsigned from, const struct sl_
 	print_drops(s, drops, sizeof(drops));
 	printf("%s -> %s\n  %llu packets, %sbyte, %sbit/s; drops:%s\n", show->names[from],
 	       show->names[!from], (unsigned long long)s->out.packets,
-	       scaled((double)s->out.bytes, bytes, sizeof(bytes)),
-	       scaled(rates.bps, bps, sizeof(bps)), *drops ? drops : " none");
+	       print_scaled((double)s->out.bytes, bytes, sizeof(bytes)),
+	       print_scaled(rates.bps, bps, sizeof(bps)), *drops ? drops : " none");
 	if (cut_of(s) || copied_of(s))
 		printf("  %llu super-packets cut, %llu packets copied\n",
 		       (unsigned long long)cut_of(s), (unsigned long long)copied_of(s));
@@ -197,7 +164,7 @@ static void show_one(struct show *show, const struct sl_link *link, bool final)
 		rates[from] = rates_of(&now[from], final ? &zero : &show->last[from], seconds);
 	}
 	if (show->json)
-		print_json(show, now, rates, seconds, final);
+		print_object(show, now, rates, seconds, final);
 	else if (!final)
 		print_line(show, now, rates);
 	else if (show->terminal)

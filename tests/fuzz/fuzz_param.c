@@ -23,6 +23,8 @@ static const struct sl_param table[] = {
 	{"addr", SL_PARAM_CIDR, SL_PARAM_MANY, 0, 0, "CIDR", "addresses"},
 	{"file", SL_PARAM_FILE, 0, 1, 4095, "FILE", "a path"},
 	{"kind", SL_PARAM_WORD, 0, 0, 0, "red|green", "one of two"},
+	{"mem", SL_PARAM_SIZE, 0, 512, 1ull << 50, "SIZE", "how much"},
+	{"null", SL_PARAM_FLAG, 0, 0, 0, "", "given or not"},
 	{NULL},
 };
 
@@ -42,9 +44,11 @@ static char *text_of(const uint8_t *data, size_t size)
 static void check_values(const struct sl_args *args)
 {
 	uint64_t rate = sl_args_uint(args, "rate", 5), size = sl_args_uint(args, "size", 10);
+	uint64_t mem = sl_args_uint(args, "mem", 512);
 	uint8_t mac[6] = {2};
 
 	must(size >= 10 && size <= 2000);
+	must(mem >= 512 && mem <= 1ull << 50);
 	must(!rate || (rate >= 5 && rate <= 1000000000));
 	sl_args_mac(args, "mac", mac);
 	must(!(mac[0] & 1));

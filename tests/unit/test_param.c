@@ -27,6 +27,13 @@ static const struct sl_param table[] = {
 	{NULL},
 };
 
+static const struct sl_param sizes[] = {
+	{"mem", SL_PARAM_SIZE, SL_PARAM_IDENTITY, 512, UINT64_C(1) << 50, "SIZE", "how much"},
+	{"null", SL_PARAM_FLAG, SL_PARAM_IDENTITY, 0, 0, "", "nothing at all"},
+	{"nul", SL_PARAM_UINT, 0, 0, 9, "N", "a number"},
+	{NULL},
+};
+
 static const struct sl_param required[] = {
 	{"must", SL_PARAM_STRING, SL_PARAM_REQUIRED, 1, 9, "TEXT", "has to be there"},
 	{"may", SL_PARAM_STRING, 0, 1, 9, "TEXT", "may be there"},
@@ -181,6 +188,66 @@ static void test_rate(void **state)
 	bad("rate=3G", "rate=3G", "5 to 2000000000, or max");
 	for (size_t n = 0; n < sizeof(nonsense) / sizeof(*nonsense); n++)
 		bad(nonsense[n], nonsense[n], "5000, 10k, 1M or max");
+}
+
+static uint64_t size_of(const char *text)
+{
+	struct sl_args *args = NULL;
+	uint64_t value;
+
+	if (sl_args_parse("kind", text, sizes, &args))
+		fail_msg("\"%s\": %s", text, sl_reason());
+	value = sl_args_uint(args, "mem", 77);
+	sl_args_release(args);
+	return value;
+}
+
+static void test_size(void **state)
+{
+	static const char *const nonsense[] = {"mem=K",		"mem=1k",
+					       "mem=1KB",	"mem=1KK",
+					       "mem=1.5M",	"mem=-5",
+					       "mem=1 M",	"mem=max",
+					       "mem=0x10",	"mem=1P",
+					       "mem=64MiB",	"mem=18014398509481984K",
+					       "mem=16777216T", "mem=18446744073709551616"};
+
+	(void)state;
+	assert_true(size_of("mem=512") == 512);
+	assert_true(size_of("mem=1K") == 1024);
+	assert_true(size_of("mem=64M") == 64 << 20);
+	assert_true(size_of("mem=3G") == UINT64_C(3) << 30);
+	assert_true(size_of("mem=1024T") == UINT64_C(1) << 50);
+	assert_true(size_of("null") == 77);
+	bad_for(sizes, "mem=511", "mem=511", "512 to 1125899906842624 bytes");
+	bad_for(sizes, "mem=0K", "mem=0K", "512 to 1125899906842624 bytes");
+	bad_for(sizes, "mem=1025T", "mem=1025T", "512 to 1125899906842624 bytes");
+	bad_for(sizes, "mem=", "needs a value", "mem=SIZE");
+	for (size_t n = 0; n < sizeof(nonsense) / sizeof(*nonsense); n++)
+		bad_for(sizes, nonsense[n], nonsense[n], "4096, 512K, 64M, 1G or 1T");
+}
+
+static void test_flag(void **state)
+{
+	struct sl_args *args = NULL, *other = NULL;
+
+	(void)state;
+	assert_int_equal(sl_args_parse("kind", "nul=3,null,mem=1K", sizes, &args), 0);
+	assert_true(sl_args_bool(args, "null", false));
+	assert_int_equal(sl_args_count(args, "null"), 1);
+	assert_string_equal(sl_args_text(args, "null", 0), "null");
+	assert_int_equal(sl_args_parse("kind", "mem=1024,null", sizes, &other), 0);
+	assert_true(sl_args_same(args, other));
+	sl_args_release(other);
+	assert_int_equal(sl_args_parse("kind", "mem=1K", sizes, &other), 0);
+	assert_false(sl_args_bool(other, "null", false));
+	assert_false(sl_args_same(args, other));
+	sl_args_release(other);
+	sl_args_release(args);
+	bad_for(sizes, "null=on", "null takes no value", "on");
+	bad_for(sizes, "null=", "null takes no value", "null");
+	bad_for(sizes, "null,null", "null", "twice");
+	bad_for(sizes, "nulll", "\"nulll\"", "did you mean");
 }
 
 static void test_mac(void **state)
@@ -602,6 +669,7 @@ int main(void)
 		cmocka_unit_test(test_too_many),       cmocka_unit_test(test_same),
 		cmocka_unit_test(test_same_numbers),   cmocka_unit_test(test_same_of_other_tables),
 		cmocka_unit_test(test_nearest),	       cmocka_unit_test(test_nearest_long),
+		cmocka_unit_test(test_size),	       cmocka_unit_test(test_flag),
 		cmocka_unit_test(test_specs),	       cmocka_unit_test(test_same_ports),
 	};
 
