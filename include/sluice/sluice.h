@@ -17,6 +17,8 @@
 #include <sluice/link.h>
 #include <sluice/log.h>
 #include <sluice/mmio.h>
+#include <sluice/model.h>
+#include <sluice/offer.h>
 #include <sluice/packet.h>
 #include <sluice/param.h>
 #include <sluice/pci.h>

@@ -18,7 +18,8 @@ static inline void sl_fd_close(int *fd)
 	errno = saved;
 }
 
-/* Signal an event (an eventfd). Never blocks in practice: it would take 2^64 - 2 signals. */
+/* Signal an event (an eventfd) of our own: it never blocks, that would take 2^64 - 2 signals. Of
+ * another process's, who may have filled it, it may. */
 static inline void sl_event_signal(int fd)
 {
 	const uint64_t one = 1;

@@ -17,6 +17,10 @@
 /* A sleep shorter than this would have been found by looking a little longer. */
 #define SPIN_MAX_NS (50 * SL_NS_PER_US)
 #define SPIN_MIN_NS (5 * SL_NS_PER_US)
+/* So often in a row it may look as long as it does and sleep a little longer all the same; then it
+ * does not look for so many sleeps. */
+#define MISSES_MOST 8
+#define REST_SLEEPS 256
 /* While it spins, a worker still asks epoll once in so many rounds. */
 #define SPIN_ROUNDS 16
 /* One that is always busy never arms what has fallen quiet: it looks there once in so many. */
@@ -33,7 +37,10 @@ struct sl_worker {
 	struct sl_watch timer_watch;
 	uint64_t timer_at;  /* what the timer is set to, NEVER for off */
 	uint64_t worked_at; /* when something was last moved */
-	uint64_t spin_ns;   /* how long to look before sleeping; adapts */
+	uint64_t spin_ns;   /* how long to look before sleeping; adapts, up to spin_max_ns */
+	uint64_t spin_max_ns;
+	uint64_t short_ns; /* a sleep shorter than this says that looking may pay */
+	unsigned misses, rest;
 	struct sl_worker_stats stats;
 };
 
@@ -46,6 +53,7 @@ int sl_worker_create(enum sl_poll poll, struct sl_worker **out)
 		return sl_fail(ENOMEM, "no memory for a worker");
 	w->poll = poll;
 	w->timer_at = NEVER;
+	w->spin_max_ns = w->short_ns = SPIN_MAX_NS;
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
 	w->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -211,13 +219,31 @@ static bool spins(const struct sl_worker *w, uint64_t now)
 	return w->poll == SL_POLL_ON;
 }
 
+void sl_worker_look(struct sl_worker *w, uint64_t most_ns, uint64_t short_ns)
+{
+	w->spin_max_ns = most_ns;
+	w->short_ns = short_ns;
+}
+
 /* A sleep that was short says that looking longer pays; a long one that it does not. */
 static void adapt(struct sl_worker *w, uint64_t slept_ns)
 {
-	if (slept_ns < SPIN_MAX_NS)
-		w->spin_ns = sl_min(sl_max(w->spin_ns * 2, SPIN_MIN_NS), SPIN_MAX_NS);
-	else
+	bool longest = w->spin_ns == w->spin_max_ns;
+
+	if (slept_ns >= w->short_ns) {
 		w->spin_ns = w->spin_ns > SPIN_MIN_NS ? w->spin_ns / 2 : 0;
+		return;
+	}
+	if (w->rest) {
+		w->rest--;
+		return;
+	}
+	w->spin_ns = sl_min(sl_max(w->spin_ns * 2, SPIN_MIN_NS), w->spin_max_ns);
+	if (slept_ns < w->spin_max_ns || !longest || ++w->misses < MISSES_MOST)
+		return;
+	w->misses = 0;
+	w->spin_ns = 0;
+	w->rest = REST_SLEEPS;
 }
 
 /* A round. @told: epoll was asked just now. Returns 1 to go on at once, 0 when all is
@@ -232,8 +258,10 @@ static int turn(struct sl_worker *w, bool told)
 
 	if (ret < 0)
 		return ret;
-	if (step_tasks(w, now, poll))
+	if (step_tasks(w, now, poll)) {
+		w->misses = poll ? 0 : w->misses; /* looking has paid */
 		return 1;
+	}
 	if (spins(w, now)) {
 		sl_count_add(&w->stats.spins, 1);
 		return 1;

@@ -42,6 +42,14 @@ void sl_worker_remove(struct sl_worker *worker, struct sl_task *task);
 /** sl_worker_watch() - wait for @events on the watch's fd; 0 for none. Cheap when unchanged. */
 int sl_worker_watch(struct sl_worker *worker, struct sl_watch *watch, uint32_t events);
 
+/**
+ * sl_worker_look() - how long a worker with SL_POLL_ADAPTIVE may look before it sleeps
+ * @most_ns:  50 us, unless this is called
+ * @short_ns: a sleep shorter than this says that looking may pay, 50 us; more where what wakes it
+ *            costs much, for that is part of the sleep
+ */
+void sl_worker_look(struct sl_worker *worker, uint64_t most_ns, uint64_t short_ns);
+
 /** sl_worker_event() - the eventfd that wakes the worker; the worker's */
 int sl_worker_event(const struct sl_worker *worker);
 

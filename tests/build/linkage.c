@@ -414,6 +414,54 @@ static void worker_and_link(void)
 	sl_worker_release(worker);
 }
 
+static void answer(struct sl_model *m, struct sl_request *req)
+{
+	(void)m;
+	sl_request_done(req, 0);
+}
+
+/* Two bytes in two pieces. */
+static void request(void)
+{
+	char bytes[2] = "ab", copy[2] = "";
+	const struct iovec pieces[2] = {{&bytes[0], 1}, {&bytes[1], 1}};
+	struct sl_request req = {.read = pieces, .write = pieces, .n_read = 2, .n_write = 2};
+
+	req.read_len = req.write_len = 2;
+	MUST(sl_request_read(&req, 0, copy, 2) == 0 && memcmp(copy, "ab", 2) == 0);
+	MUST(sl_request_write(&req, 1, "c", 1) == 0 && bytes[1] == 'c');
+	MUST(sl_request_write(&req, 1, "cd", 2) == -EINVAL);
+}
+
+/* A disk that nobody drives. */
+static void offer(void)
+{
+	char folder[] = "/tmp/sl-linkage-XXXXXX", via[64];
+	struct sl_offer_queue_stats stats;
+	struct sl_offer_config config = {.via = via};
+	struct sl_model_info info;
+	struct sl_offer *offer;
+
+	MUST(sl_model_kinds()[0] && sl_model_kinds()[0]->request != answer);
+	MUST(sl_offer_kinds()[0] && sl_offer_kinds()[0]->params);
+	MUST(sl_model_open("blk,mem=1M,queues=2", NULL, &config.model) == 0);
+	config.model->ops->info(config.model, &info);
+	MUST(info.device_id == 2 && info.queues == 2);
+	MUST(mkdtemp(folder) != NULL);
+	snprintf(via, sizeof(via), "vhost-user:path=%s/sock", folder);
+	MUST(sl_worker_create(SL_POLL_OFF, &config.worker) == 0);
+	MUST(sl_offer_create(&config, &offer) == 0);
+	MUST(sl_offer_get_state(offer) == SL_OFFER_FENCED);
+	MUST(sl_worker_step(config.worker) >= 0 && sl_offer_get_state(offer) == SL_OFFER_WAITING);
+	sl_offer_changed(offer);
+	MUST(sl_offer_get_stats(offer, 1, &stats) == 0 && !stats.running && !stats.requests);
+	MUST(sl_offer_get_stats(offer, 2, &stats) == -EINVAL);
+	MUST(sl_offer_stop(offer) == 0);
+	sl_offer_release(offer);
+	sl_worker_release(config.worker);
+	MUST(rmdir(folder) == 0);
+}
+
 int main(void)
 {
 	version_and_reason();
@@ -429,5 +477,7 @@ int main(void)
 	pci();
 	device();
 	worker_and_link();
+	request();
+	offer();
 	return 0;
 }

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Control requests: one at a time, each answered when what it asks for is done. */
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <linux/virtio_config.h>
+
+#include "base/log.h"
+#include "base/reason.h"
+#include "offer/vduse.h"
+
+#define BIT(feature) (UINT64_C(1) << (feature))
+/* Addresses in rings are the IOTLB's, and everything is little-endian. */
+#define FEATURES_NEEDED (BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VIRTIO_F_VERSION_1))
+
+int sl_vduse_features(struct vduse *v)
+{
+	uint64_t features;
+
+	if (ioctl(v->fd, VDUSE_DEV_GET_FEATURES, &features))
+		return sl_fail(errno, "the driver's features of %s: %m", v->name);
+	if (features & ~v->features || ~features & FEATURES_NEEDED)
+		return sl_fail(EPROTO, "the driver of %s wants features 0x%llx, of 0x%llx", v->name,
+			       (unsigned long long)features, (unsigned long long)v->features);
+	v->packed = features & BIT(VIRTIO_F_RING_PACKED);
+	return sl_offer_start(v->transport.offer, features);
+}
+
+/* Nothing of the driver's is touched after this is answered. */
+static int reset(struct vduse *v)
+{
+	int ret = sl_vduse_queues_stop(v);
+
+	if (ret)
+		return ret;
+	sl_vduse_memory_clear(v);
+	v->status = 0;
+	sl_offer_set_state(v->transport.offer, SL_OFFER_WAITING);
+	return 0;
+}
+
+static int run(struct vduse *v)
+{
+	int ret = sl_vduse_memory_sync(v);
+
+	if (!ret)
+		ret = sl_vduse_queues_start(v, false);
+	if (ret)
+		sl_vduse_queues_stop(v);
+	else
+		sl_offer_set_state(v->transport.offer, SL_OFFER_RUNNING);
+	return ret;
+}
+
+/* virtio 1.2, 2.1 */
+static int set_status(struct vduse *v, uint8_t status)
+{
+	uint8_t news = status & (uint8_t)~v->status;
+	int ret = 0;
+
+	if (!status)
+		return reset(v);
+	sl_offer_set_state(v->transport.offer, v->status & VIRTIO_CONFIG_S_DRIVER_OK
+						       ? SL_OFFER_RUNNING
+						       : SL_OFFER_SET_UP);
+	/* A process before may have answered FEATURES_OK. */
+	if (news & VIRTIO_CONFIG_S_FEATURES_OK)
+		ret = sl_vduse_features(v);
+	if (!ret && news & VIRTIO_CONFIG_S_DRIVER_OK)
+		ret = run(v);
+	if (!ret)
+		v->status = status;
+	return ret;
+}
+
+static int update(struct vduse *v)
+{
+	struct sl_offer *o = v->transport.offer;
+	int ret;
+
+	if (!(v->status & VIRTIO_CONFIG_S_DRIVER_OK))
+		return 0;
+	if (!sl_offer_quiesce(o, true))
+		return -EAGAIN;
+	ret = sl_vduse_memory_sync(v);
+	if (!ret)
+		ret = sl_vduse_queues_moved(v);
+	sl_offer_quiesce(o, false);
+	return ret;
+}
+
+/* Return: 0 when it is done; -EAGAIN: go on at the next step; else it was refused. */
+static int act(struct vduse *v, struct vduse_dev_response *response)
+{
+	const struct vduse_dev_request *r = &v->request;
+
+	switch (r->type) {
+	case VDUSE_GET_VQ_STATE:
+		return sl_vduse_queue_state(v, (uint16_t)r->vq_state.index, response);
+	case VDUSE_SET_STATUS:
+		return set_status(v, r->s.status);
+	default:
+		return update(v);
+	}
+}
+
+static int answer(struct vduse *v)
+{
+	struct vduse_dev_response response;
+	int ret;
+
+	sl_vduse_response(&v->request, VDUSE_REQ_RESULT_OK, &response);
+	ret = act(v, &response);
+	if (ret == -EAGAIN)
+		return 0;
+	if (ret) {
+		sl_log(sl_offer_log(v->transport.offer), SL_LOG_WARN, "refused: %s", sl_reason());
+		response.result = VDUSE_REQ_RESULT_FAILED;
+	}
+	v->asked = false;
+	/* One that nobody waits for any more (ENOENT) is none of ours either. */
+	if (write(v->fd, &response, sizeof(response)) != sizeof(response) && errno != ENOENT)
+		return sl_fail(errno, "%s cannot be answered: %m", v->name);
+	return 1;
+}
+
+int sl_vduse_message(struct vduse *v)
+{
+	uint8_t bytes[VDUSE_REQUEST_LEN];
+	ssize_t len;
+
+	if (v->asked)
+		return answer(v);
+	len = read(v->fd, bytes, sizeof(bytes));
+	if (len < 0 && errno == EAGAIN)
+		v->watch.ready = 0;
+	if (len < 0)
+		return errno == EAGAIN || errno == EINTR
+			       ? 0
+			       : sl_fail(errno, "no more requests from %s: %m", v->name);
+	if (sl_vduse_request(bytes, (size_t)len, v->info.queues, &v->request)) {
+		struct vduse_dev_response refused;
+
+		sl_log(sl_offer_log(v->transport.offer), SL_LOG_WARN, "refused: %s", sl_reason());
+		sl_vduse_response(&v->request, VDUSE_REQ_RESULT_FAILED, &refused);
+		return write(v->fd, &refused, sizeof(refused)) < 0 && errno != ENOENT
+			       ? sl_fail(errno, "%s cannot be answered: %m", v->name)
+			       : 1;
+	}
+	v->asked = true;
+	return answer(v);
+}
