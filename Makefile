@@ -19,19 +19,23 @@ $(BUILD)/build.ninja:
 	@echo "configuring $(BUILD)"
 	@$(SETUP) -Dtests=false
 
-run: ## install what is missing (Debian), build, and link two sites on this machine
+run: ## install what is missing (Debian), build, link two sites on this machine, and serve a disk that survives kill -9
 	@scripts/deps.sh run
 	@$(MAKE) --no-print-directory all
 	@echo "running examples/two-sites.sh"
 	@examples/two-sites.sh
+	@echo "running examples/disk.sh"
+	@examples/disk.sh
 
-run-vm: ## install what is missing (Debian), build, and drive a NIC from user space in QEMU guests: over uio_msix, over VFIO
+run-vm: ## install what is missing (Debian), build, and in QEMU guests drive a NIC from user space, over uio_msix and VFIO, and be the kernel's disk, over VDUSE
 	@scripts/deps.sh vm
 	@$(MAKE) --no-print-directory all
 	@echo "running examples/guest-msix.sh in a guest without an IOMMU"
 	@tests/vm/run.sh 6.12 examples/guest-msix.sh $(BUILD)/src/sluice
 	@echo "running examples/guest-nic.sh in a guest with one"
 	@tests/vm/run.sh 6.12 examples/guest-nic.sh $(BUILD)/src/sluice
+	@echo "running examples/guest-disk.sh in a guest whose kernel has a disk over VDUSE"
+	@tests/vm/run.sh 6.12 examples/guest-disk.sh $(BUILD)/src/sluice
 
 check: ## install what is missing (Debian), then everything that CI checks
 	@scripts/deps.sh check

@@ -34,19 +34,25 @@ int sl_cmd_bind(int argc, char **argv);
 int sl_cmd_complete(int argc, char **argv);
 int sl_cmd_devices(int argc, char **argv);
 int sl_cmd_help(int argc, char **argv);
+int sl_cmd_io(int argc, char **argv);
 int sl_cmd_keygen(int argc, char **argv);
 int sl_cmd_link(int argc, char **argv);
 int sl_cmd_probe(int argc, char **argv);
+int sl_cmd_serve(int argc, char **argv);
 int sl_cmd_show(int argc, char **argv);
 int sl_cmd_unbind(int argc, char **argv);
+int sl_cmd_vduse(int argc, char **argv);
 
 extern const char *const sl_bind_options[];
 extern const char *const sl_devices_options[];
+extern const char *const sl_io_options[];
 extern const char *const sl_keygen_options[];
 extern const char *const sl_link_options[];
 extern const char *const sl_probe_options[];
+extern const char *const sl_serve_options[];
 extern const char *const sl_show_options[];
 extern const char *const sl_unbind_options[];
+extern const char *const sl_vduse_options[];
 
 /** sl_usage_error() - "sluice NAME: ..." on stderr, and where help is; returns EXIT_USAGE */
 __attribute__((format(printf, 2, 3))) int sl_usage_error(const char *name, const char *fmt, ...);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * sluice complete -- WORDS...: candidates for the last word, one a line. Everything
- * it knows it has from the tables of commands and of ports.
+ * it knows it has from the tables of commands, ports, models and transports.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include <sluice/offer.h>
 #include <sluice/port.h>
 
 #include "cli/cli.h"
+#include "cli/io.h"
 #include "device/pci_sysfs.h"
 
 static void offer(const char *before, size_t len, const char *word, const char *typed,
@@ -57,48 +59,88 @@ static void complete_value(const struct sl_param *param, const char *word, size_
 	}
 }
 
-/* What stands behind the kind: keys, or the value of the last key. */
-static void complete_params(const struct sl_param *params, const char *word)
+/* What stands behind the kind and its mark: keys, or the value of the last key. */
+static void complete_params(const struct sl_param *params, const char *word, char mark)
 {
-	const char *comma = strrchr(word, ','), *colon = strchr(word, ':');
-	const char *key = (comma ? comma : colon) + 1;
+	const char *comma = strrchr(word, ','), *key = (comma ? comma : strchr(word, mark)) + 1;
 	const char *equals = strchr(key, '=');
+	bool first_value = mark == ':' && !comma;
 
 	for (; params->name; params++) {
 		size_t before = (size_t)(key - word);
+		bool first = params->flags & SL_PARAM_FIRST;
 
-		if (!equals && params->flags & SL_PARAM_FIRST && !comma)
+		if (!equals && first && first_value)
 			complete_value(params, word, before, key);
-		else if (!equals && !(params->flags & SL_PARAM_FIRST))
-			offer(word, before, params->name, key, "=");
+		else if (!equals && !first)
+			offer(word, before, params->name, key,
+			      params->type == SL_PARAM_FLAG ? "" : "=");
 		else if (equals && !strncmp(params->name, key, (size_t)(equals - key)) &&
 			 !params->name[equals - key])
 			complete_value(params, word, (size_t)(equals + 1 - word), equals + 1);
 	}
 }
 
-static void complete_port(const char *word)
+/* One of several kinds, each of which begins with its name and @mark. */
+static void complete_kind(const char *kind, const struct sl_param *params, char mark,
+			  const char *word)
 {
-	size_t len = strcspn(word, ":");
+	size_t len = strcspn(word, (char[]){mark, '\0'});
 
-	for (const struct sl_port_ops *const *kind = sl_port_kinds(); *kind; kind++) {
-		if (!word[len])
-			offer("", 0, (*kind)->kind, word, ":");
-		else if (!strncmp((*kind)->kind, word, len) && !(*kind)->kind[len])
-			complete_params((*kind)->params, word);
-	}
+	if (!word[len])
+		offer("", 0, kind, word, (char[]){mark, '\0'});
+	else if (!strncmp(kind, word, len) && !kind[len])
+		complete_params(params, word, mark);
 }
 
-static void complete_options(const struct sl_cmd *cmd, const char *word)
+static void complete_port(const char *word)
 {
-	for (const char *const *option = cmd->options; *option; option++)
-		offer("", 0, *option, word, "");
+	for (const struct sl_port_ops *const *p = sl_port_kinds(); *p; p++)
+		complete_kind((*p)->kind, (*p)->params, ':', word);
+}
+
+static void complete_model(const char *word)
+{
+	for (const struct sl_model_ops *const *m = sl_model_kinds(); *m; m++)
+		complete_kind((*m)->kind, (*m)->params, ',', word);
+}
+
+static void complete_transport(const char *word)
+{
+	for (const struct sl_transport_kind *const *t = sl_offer_kinds(); *t; t++)
+		complete_kind((*t)->kind, (*t)->params, ':', word);
+}
+
+static bool one_of(const char *word, const char *const *words)
+{
+	while (*words && strcmp(*words, word))
+		words++;
+	return *words;
 }
 
 static bool takes_number(const char *option)
 {
-	return !strcmp(option, "--workers") || !strcmp(option, "--duration") ||
-	       !strcmp(option, "--stats");
+	static const char *const options[] = {
+		"--workers", "--duration",   "--stats",	 "--bs",   "--qd",	  "--time",
+		"--queues",  "--queue-size", "--offset", "--size", "--reconnect", "--fd",
+		NULL};
+
+	return one_of(option, options);
+}
+
+static void complete_words(const char *const *words, const char *word)
+{
+	for (; *words; words++)
+		offer("", 0, *words, word, "");
+}
+
+/* What is to be done, and then, for destroy, a name. */
+static void complete_vduse(int argc, const char *previous, const char *word)
+{
+	if (argc == 4)
+		complete_words((const char *const[]){"list", "destroy", NULL}, word);
+	else if (!strcmp(previous, "destroy"))
+		sl_folder_each("/sys/class/vduse", offer_entry, &(struct typed){word, word});
 }
 
 /* A device, and then for bind a driver; words that are options do not count. */
@@ -113,6 +155,24 @@ static void complete_device(const struct sl_cmd *cmd, int argc, char **argv)
 		sl_folder_each("/sys/bus/pci/devices", offer_entry, &typed);
 	else if (before == 1 && cmd->run == sl_cmd_bind)
 		sl_folder_each("/sys/bus/pci/drivers", offer_entry, &typed);
+}
+
+/* The value of an option. False when @previous has none. */
+static bool complete_option_value(const struct sl_cmd *cmd, const char *previous, const char *word)
+{
+	static const char *const files[] = {"--pcap", "--out", "--show", NULL};
+
+	if (one_of(previous, files))
+		printf("@files\n");
+	else if (!strcmp(previous, "--poll") && cmd->run != sl_cmd_io)
+		complete_words((const char *const[]){"off", "adaptive", "on", NULL}, word);
+	else if (!strcmp(previous, "--via"))
+		complete_transport(word);
+	else if (!strcmp(previous, "--op"))
+		complete_words(sl_io_ops, word);
+	else
+		return takes_number(previous);
+	return true;
 }
 
 int sl_cmd_complete(int argc, char **argv)
@@ -133,17 +193,18 @@ int sl_cmd_complete(int argc, char **argv)
 	if (cmd->run == sl_cmd_help)
 		complete_command(word);
 	else if (*word == '-')
-		complete_options(cmd, word);
-	else if (!strcmp(previous, "--pcap") || !strcmp(previous, "--out") ||
-		 !strcmp(previous, "--show"))
-		printf("@files\n");
-	else if (!strcmp(previous, "--poll"))
-		for (const char *const *p = (const char *const[]){"off", "adaptive", "on", NULL};
-		     *p; p++)
-			offer("", 0, *p, word, "");
+		complete_words(cmd->options, word);
+	else if (complete_option_value(cmd, previous, word))
+		return EXIT_OK;
 	else if (cmd->run == sl_cmd_show || cmd->run == sl_cmd_bind || cmd->run == sl_cmd_unbind)
 		complete_device(cmd, argc, argv);
-	else if (cmd->run == sl_cmd_link && !takes_number(previous))
+	else if (cmd->run == sl_cmd_link)
 		complete_port(word);
+	else if (cmd->run == sl_cmd_serve)
+		complete_model(word);
+	else if (cmd->run == sl_cmd_io)
+		printf("@files\n");
+	else if (cmd->run == sl_cmd_vduse)
+		complete_vduse(argc, previous, word);
 	return EXIT_OK;
 }

@@ -15,6 +15,12 @@ static const char *const no_options[] = {NULL};
 static const struct sl_cmd cmds[] = {
 	{"link", sl_cmd_link, "[options] PORT PORT", "join two ports and move packets",
 	 sl_link_options},
+	{"serve", sl_cmd_serve, "MODEL --via TRANSPORT", "be a disk, for a guest or the kernel",
+	 sl_serve_options},
+	{"io", sl_cmd_io, "SOCKET [options]", "drive a disk over vhost-user: measure it, verify it",
+	 sl_io_options},
+	{"vduse", sl_cmd_vduse, "list|destroy NAME",
+	 "VDUSE devices, and an end to those left behind", sl_vduse_options},
 	{"probe", sl_cmd_probe, "[--json]", "what this machine offers, and what it lacks",
 	 sl_probe_options},
 	{"devices", sl_cmd_devices, "[--json]", "the PCI devices, and how to drive each",
@@ -90,11 +96,13 @@ static void print_help(FILE *to)
 		    "Usage:\n");
 	for (const struct sl_cmd *cmd = cmds; cmd->name; cmd++)
 		if (cmd->help)
-			fprintf(to, "  sluice %-7s %-20s %s\n", cmd->name, cmd->usage, cmd->help);
+			fprintf(to, "  sluice %-7s %-21s %s\n", cmd->name, cmd->usage, cmd->help);
 	fprintf(to, "  sluice --version\n\n"
 		    "Examples:\n"
 		    "  sluice link tap:name=a tap:name=b\n"
 		    "  sluice link tap:name=t0,addr=10.0.0.1/24 pcap:write=t0.pcap --duration 10\n"
+		    "  sluice serve blk,file=disk.img --via vhost-user:path=disk.sock\n"
+		    "  sluice io disk.sock --op randread --bs 4k --qd 32 --time 5\n"
 		    "  sluice probe\n"
 		    "  sluice devices\n"
 		    "  sluice keygen --out /etc/sluice/me\n\n"
