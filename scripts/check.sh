@@ -46,7 +46,8 @@ run() { # NAME MESON-TEST-ARGUMENT...
     local name=$1 start=$SECONDS
     shift
     echo "==> $name: testing"
-    "${without[@]}" meson test -C "build/$name" --no-rebuild "$@" || echo "==> $name: some tests did not pass"
+    # Twice as many as there are processors: most of them wait most of the time.
+    "${without[@]}" meson test -C "build/$name" --no-rebuild --num-processes $((2 * jobs)) "$@" || echo "==> $name: some tests did not pass"
     echo "==> $name: tested in $((SECONDS - start)) s"
 }
 

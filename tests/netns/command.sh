@@ -57,7 +57,7 @@ offers() { # WORDS... : WANTED...
 	[[ $("$sluice" complete -- "${words[@]}" | sort | xargs) == "$*" ]] ||
 		fail "complete ${words[*]}: $("$sluice" complete -- "${words[@]}" | xargs), not $*"
 }
-offers '' : --version bind devices help keygen link probe show unbind
+offers '' : --version bind devices help io keygen link probe serve show unbind vduse
 offers li : link
 offers link t : tap: tun: tunnel:
 offers link tunnel:role= : tunnel:role=client tunnel:role=server
@@ -70,9 +70,26 @@ offers link --poll '' : adaptive off on
 offers link --p : --pcap --poll
 offers link --pcap '' : @files
 offers link pcap:read= : @files
-offers help '' : --version bind devices help keygen link probe show unbind
+offers help '' : --version bind devices help io keygen link probe serve show unbind vduse
+offers serve b : blk,
+offers serve blk,nu : blk,null
+offers serve blk,null,ro=o : blk,null,ro=off blk,null,ro=on
+offers serve blk,file= : @files
+offers serve blk,null --via v : vduse: vhost-user:
+offers serve blk,null --via vhost-user:mode= : vhost-user:mode=connect vhost-user:mode=listen
+offers serve --poll a : adaptive
+offers io '' : @files
+offers io x --op rand : randread randwrite
+offers io x --qd '' :
+offers io x --re : --reconnect
+offers vduse '' : destroy list
 offers nonsense '' :
 offers link bogus:x :
+
+[[ $("$sluice" help serve) == "$("$sluice" serve --help)" && $("$sluice" help io) == "$("$sluice" io --help)" ]]
+for word in --via --poll --stats --json blk, file=PATH mem=SIZE null vhost-user: path= mode=listen vduse: name= attach=on; do
+	"$sluice" help serve | grep -q -- "  $word" || fail "help serve does not name $word"
+done
 
 completion=$here/../../completion/sluice.bash
 complete_line() { # LINE: COMPREPLY as the shell would get it
@@ -90,4 +107,6 @@ cd "$dir"
 [[ $(complete_line 'sluice link tap:name=a,offload=o') == 'on off' ]]
 [[ $(complete_line 'sluice link pcap:read=so') == some.pcap ]]
 [[ $(complete_line 'sluice link --pcap so') == some.pcap ]]
+[[ $(complete_line 'sluice serve blk,nu') == blk,null ]]
+[[ $(complete_line 'sluice serve blk,null --via vhost-user:pa') == 'path= packed=' ]]
 bash --norc -c '. "$1"; complete -p sluice' - "$completion" | grep -q -- '-F _sluice'

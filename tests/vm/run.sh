@@ -19,7 +19,8 @@
 #	# guest: tcg single                   one thread for all emulated processors (multi)
 #	# guest: qemu -device edu             options of QEMU; $dir in them is a folder of this run
 #	# guest: append intel_iommu=on        to the kernel's command line
-#	# guest: host qmp.py                  scripts that run beside QEMU, on this machine, with $dir; each says "ready"
+#	# guest: host qmp.py                  scripts that run beside QEMU, on this machine, with $dir and the ARGUMENTs; each
+#	                                      says "ready"
 #
 # The test says "ok - WHAT" for each thing that it has found to be so ("ok - WHAT # SKIP why" where this kernel cannot),
 # and ends with a status other than 0 when one is not. A guest has what the test asks for, so that 77, which is to skip
@@ -134,11 +135,11 @@ prepare() {
 	(cd "$dir/own" && find . | cpio -o -H newc -R 0:0 --quiet) | cat "$dir/packed" - >"$dir/initrd"
 }
 
-start_hosts() {
+start_hosts() { # ARGUMENT...
 	local script said end=$((SECONDS + 20))
 	while read -r script; do
 		said=$dir/$(basename "$script").log
-		"${PYTHON:-python3}" -B "$script" "$dir" >"$said" 2>&1 &
+		"${PYTHON:-python3}" -B "$script" "$dir" "$@" >"$said" 2>&1 7>&- &
 		hosts+=($!)
 		until [[ -s $said ]] || ((SECONDS >= end)); do
 			sleep 0.05
@@ -163,11 +164,23 @@ boot() {
 	# shellcheck disable=SC2086 # lists of words
 	timeout -k 5 "$2" qemu-system-x86_64 -machine "$(asked machine q35)" $accel -smp 2 -m "$memory" \
 		-nodefaults -display none -no-reboot -kernel "$1/vmlinux" -initrd "$dir/initrd" -append "$append" \
-		-serial "file:$dir/console" -serial "file:$dir/said" $words </dev/null >"$dir/qemu" 2>&1 &
+		-serial "file:$dir/console" -serial "file:$dir/said" $words </dev/null >"$dir/qemu" 2>&1 7>&- &
 	guest=$!
 	wait "$guest" || status=$?
 	guest=
 	return "$status"
+}
+
+# As many guests at a time as there are processors: an emulated one keeps about one busy.
+take_turn() {
+	local turn dir=$here/../../build/vm
+	while :; do
+		for ((turn = 0; turn < $(nproc); turn++)); do
+			exec 7>"$dir/turn-$turn.lock"
+			! flock -n 7 || return 0
+		done
+		sleep 0.2
+	done
 }
 
 # The test's own points, and a last one for its status.
@@ -204,7 +217,7 @@ judge() { # RELEASE
 		'%% left '*) left=1 && echo "# left behind: ${line#'%% left '}" ;;
 		'%% lost '*) left=1 && echo "# not there any more: ${line#'%% lost '}" ;;
 		'%% end') ended=1 ;;
-		'%% qmp '*) ;;
+		'%% qmp '* | '%% host '*) ;;
 		'ok '* | 'not ok '*)
 			[[ $line =~ ^(ok|not ok)( +[0-9]+)?( +-)?\ +(.*)$ ]] && point "${BASH_REMATCH[1]}" "${BASH_REMATCH[4]}"
 			;;
@@ -245,9 +258,10 @@ echo 'TAP version 13'
 prepare "$tree" "$seconds" "${arguments[@]}"
 limit=$((seconds + boot_seconds))
 status=0
+take_turn
 for try in 1 2; do
 	status=0
-	start_hosts
+	start_hosts "${arguments[@]}"
 	boot "$tree" "$limit" || status=$?
 	stop_hosts
 	if ((try == 2)) || ! not_ours; then
