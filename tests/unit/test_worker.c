@@ -667,6 +667,36 @@ static void test_poll_adaptive(void **state)
 	sl_worker_release(w);
 }
 
+/* Sleeps are short, and yet longer than it may look: after some time it does not look for a while.
+ */
+static void test_poll_in_vain(void **state)
+{
+	struct sl_worker *w = worker(SL_POLL_ADAPTIVE);
+	struct probe p = probe_make(w, 0);
+	unsigned looked = 0, rested = 0;
+	pthread_t thread;
+
+	(void)state;
+	sl_worker_look(w, 20 * SL_NS_PER_US, 100 * SL_NS_PER_S);
+	sl_worker_add(w, &p.task);
+	assert_int_equal(pthread_create(&thread, NULL, run, w), 0);
+	for (unsigned n = 0; n < 2000 && rested < 50; n++) {
+		uint64_t spins = stats_of(w).spins, sleeps = stats_of(w).sleeps;
+
+		set(&p.kicks, 1);
+		sl_worker_wake(w);
+		wait_until(stats_of(w).sleeps > sleeps);
+		usleep(100);
+		looked += stats_of(w).spins > spins;
+		rested = stats_of(w).spins > spins ? 0 : rested + 1;
+	}
+	assert_true(looked);
+	assert_int_equal(rested, 50);
+	sl_worker_stop(w);
+	join(thread, w);
+	sl_worker_release(w);
+}
+
 /*
  * Descriptors.
  */
@@ -741,6 +771,7 @@ int main(void)
 		cmocka_unit_test(test_poll_off),
 		cmocka_unit_test(test_poll_on),
 		cmocka_unit_test(test_poll_adaptive),
+		cmocka_unit_test(test_poll_in_vain),
 		cmocka_unit_test(test_no_leaks),
 		cmocka_unit_test(test_create_fails),
 	};
