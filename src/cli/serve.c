@@ -101,10 +101,13 @@ static int parse_option(int c, char **argv, struct options *o)
 static int parse(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
-		{"via", required_argument, NULL, 'V'},	    {"poll", required_argument, NULL, 'P'},
-		{"duration", required_argument, NULL, 'd'}, {"stats", required_argument, NULL, 's'},
-		{"json", no_argument, NULL, 'j'},	    {"verbose", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, 'h'},	    {NULL},
+		{"via", required_argument, NULL, 'V'},
+		{"poll", required_argument, NULL, 'P'},
+		{"stats", required_argument, NULL, 's'},
+		{"json", no_argument, NULL, 'j'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL},
 	};
 	int c, ret = 0;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A file's bytes that the kernel's page cache holds already are copied from a mapping of it, by
- * ourselves: half the time of a read by io_uring. What is written over them is written by a call,
- * for io_uring would give it to a thread of the kernel's.
+ * ourselves: two thirds of the time of a read by io_uring. What is written over them is written by
+ * a call, for io_uring would give it to a thread of the kernel's.
  *
  * Which those are the kernel is asked, once for each stretch of 64 pages (mincore(2)), and what it
  * reads or writes for us is there as well. That may have changed: a page that is gone is a fault

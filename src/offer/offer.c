@@ -19,8 +19,8 @@
 #define FENCE_STEP_NS (20 * SL_NS_PER_MS)
 #define STOP_NS	      (10 * SL_NS_PER_S)
 #define STOP_STEP_MS  10
-/* A driver's next request comes when the one before was interrupted for, and costs a kick: as long
- * as KVM looks for what wakes a halted processor. */
+/* What wakes the worker of an offer, a kick, is dear in a guest: it looks longer than one of a
+ * link, and for sleeps that were longer. */
 #define LOOK_NS	     (400 * SL_NS_PER_US)
 #define LOOK_PAYS_NS (2 * SL_NS_PER_MS)
 
@@ -31,14 +31,11 @@
 	 BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER))
 
 /* A new transport is a file in this folder and a row here. */
-static const struct transport_ops *const transports[] = {&sl_transport_vhost_user,
-							 &sl_transport_vduse};
+static const struct sl_transport_kind *const kinds[] = {&sl_transport_vhost_user.kind,
+							&sl_transport_vduse.kind, NULL};
 
 const struct sl_transport_kind *const *sl_offer_kinds(void)
 {
-	static const struct sl_transport_kind *const kinds[] = {&sl_transport_vhost_user.kind,
-								&sl_transport_vduse.kind, NULL};
-
 	return kinds;
 }
 
@@ -206,13 +203,12 @@ static int open_transport(struct sl_offer *o)
 	struct sl_args *args;
 	int ret;
 
-	for (size_t i = 0; i < sl_array_len(transports); i++) {
-		const struct transport_ops *ops = transports[i];
+	for (const struct sl_transport_kind *const *k = kinds; *k; k++) {
+		const struct transport_ops *ops = (const void *)*k; /* it comes first */
 
-		if (strlen(ops->kind.kind) != len || strncmp(ops->kind.kind, via, len))
+		if (strlen((*k)->kind) != len || strncmp((*k)->kind, via, len))
 			continue;
-		ret = sl_args_parse(ops->kind.kind, via[len] ? via + len + 1 : "", ops->kind.params,
-				    &args);
+		ret = sl_args_parse((*k)->kind, via[len] ? via + len + 1 : "", (*k)->params, &args);
 		if (ret)
 			return ret;
 		ret = ops->open(o, args, &o->transport);
