@@ -4,52 +4,12 @@
 # memory of ours for the driver's buffers and without; and what sluice vduse says of it.
 # guest: modules virtio_blk vduse virtio_vdpa ext4 crc32c_generic loop
 # guest: programs fio mkfs.ext4 e2fsck blkdiscard cmp sha256sum vdpa losetup
-# guest: files vduse-lib.sh
+# guest: files vduse-lib.sh disk-lib.sh
 # guest: memory 1024
 # guest: seconds 240
 . "$(dirname "$0")/guest.sh"
 . "$(dirname "$0")/vduse-lib.sh"
-
-has_packed_ring() { # DISK: feature 34 was negotiated
-	[[ $(cut -c 35 "/sys/block/$1/device/features") == 1 ]]
-}
-
-file_system() { # WHAT DISK
-	local disk=/dev/$2 mnt=$dir/mnt
-	mkdir -p "$mnt"
-	mkfs.ext4 -q "$disk"
-	mount "$disk" "$mnt"
-	dd if=/dev/urandom of="$dir/data" bs=1M count=16 2>/dev/null
-	cp "$dir/data" "$mnt/data"
-	for n in {1..200}; do
-		echo "$n" >"$mnt/$n"
-	done
-	sync
-	echo 3 >/proc/sys/vm/drop_caches
-	[[ $(sha256sum <"$mnt/data") == $(sha256sum <"$dir/data") ]]
-	umount "$mnt"
-	mount "$disk" "$mnt"
-	cmp "$dir/data" "$mnt/data"
-	[[ $(cat "$mnt/200") == 200 ]]
-	umount "$mnt"
-	e2fsck -fn "$disk" >/dev/null 2>&1
-	ok "$1: mkfs, mount, write, read back, fsck"
-}
-
-random_io() { # WHAT DISK
-	fio --eta=never --name=v --filename="/dev/$2" --direct=1 --ioengine=libaio --rw=randrw --bsrange=512-64k --iodepth=16 \
-		--size=8M --verify=crc32c --output="$dir/fio"
-	ok "$1: fio verifies what it has written"
-}
-
-discarded() { # WHAT DISK
-	dd if="$dir/data" of="/dev/$2" bs=1M count=8 oflag=direct 2>/dev/null
-	blkdiscard --zeroout --offset 1M --length 2M "/dev/$2"
-	dd if="/dev/$2" bs=1M skip=1 count=2 iflag=direct 2>/dev/null | cmp -n 2097152 - /dev/zero
-	blkdiscard --offset 4M --length 2M "/dev/$2"
-	dd if="/dev/$2" bs=1M skip=3 count=1 iflag=direct 2>/dev/null | cmp - <(dd if="$dir/data" bs=1M skip=3 count=1 2>/dev/null)
-	ok "$1: zeroes and discards hit what they name, and nothing else"
-}
+. "$(dirname "$0")/disk-lib.sh"
 
 # round WHAT MODEL TRANSPORT
 round() {
