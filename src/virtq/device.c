@@ -156,6 +156,17 @@ int sl_virtq_device_put(struct virtq_device *vq, uint16_t id, uint32_t len)
 	return vq->setup.in_order ? use_in_order(vq) : use(vq, id);
 }
 
+static void free_batch(struct virtq_device *vq)
+{
+	uint16_t id = vq->batch_first;
+
+	for (uint16_t n = vq->in_burst ? 0 : vq->n_batch; n; n--) {
+		vq->slots[id].state = SLOT_FREE;
+		id = vq->slots[id].batch;
+	}
+	vq->n_batch = vq->batch_descs = 0;
+}
+
 int sl_virtq_device_publish(struct virtq_device *vq)
 {
 	int ret;
@@ -165,11 +176,7 @@ int sl_virtq_device_publish(struct virtq_device *vq)
 	if (!vq->n_batch)
 		return 0;
 	ret = vq->setup.packed ? sl_virtq_packed_publish(vq) : sl_virtq_split_publish(vq);
-	for (uint16_t id = vq->batch_first; vq->n_batch; vq->n_batch--) {
-		vq->slots[id].state = SLOT_FREE;
-		id = vq->slots[id].batch;
-	}
-	vq->batch_descs = 0;
+	free_batch(vq);
 	return ret;
 }
 

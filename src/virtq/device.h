@@ -22,7 +22,7 @@
  * @space:     where the addresses of buffers are looked up; the caller's. It changes only while the
  *             queue holds nothing, or when what the queue holds stays where it is
  * @miss:      @len bytes at @iova are not in @space. 0: they may be now, look again, once (it only
- *             adds mappings). NULL: they never are
+ *             adds mappings); -EAGAIN: they may be later (for bursts only). NULL: they never are
  * @desc:      the descriptor area, where this process has it mapped; sl_virtq_area_len() bytes
  * @driver:    the driver area: avail ring, or driver event suppression
  * @device:    the device area: used ring, or device event suppression

@@ -6,11 +6,6 @@
 #include "virtq/packed.h"
 #include "virtq/shared.h"
 
-enum {
-	FOR_TABLES,
-	FOR_BUFFERS
-};
-
 static const char *why_not(int err)
 {
 	switch (err) {
@@ -40,19 +35,28 @@ static size_t find(const struct sl_mapping *m, size_t count, sl_iova iova)
 	return low;
 }
 
-__attribute__((noinline)) static int look_up(struct virtq_device *vq, unsigned what, sl_iova iova,
-					     uint32_t len, uint32_t access, struct iovec *pieces,
-					     unsigned max)
+int sl_virtq_device_refuse(struct virtq_device *vq, int err)
+{
+	return sl_virtq_device_break(vq, why_not(err));
+}
+
+int sl_virtq_device_look_up(struct virtq_device *vq, unsigned what, sl_iova iova, uint32_t len,
+			    uint32_t access, struct iovec *pieces, unsigned max)
 {
 	const struct virtq_setup *setup = &vq->setup;
 	const struct sl_mapping *m;
 	size_t count;
-	int n = sl_space_lookup(setup->space, iova, len, access, pieces, max);
+	int n = sl_space_lookup(setup->space, iova, len, access, pieces, max), err;
 
-	if (n == -EFAULT && setup->miss && !setup->miss(setup->miss_ctx, iova, len))
-		n = sl_space_lookup(setup->space, iova, len, access, pieces, max);
+	if (n == -EFAULT && setup->miss) {
+		err = setup->miss(setup->miss_ctx, iova, len);
+		if (!err)
+			n = sl_space_lookup(setup->space, iova, len, access, pieces, max);
+		else if (err == -EAGAIN)
+			n = err;
+	}
 	if (n < 0)
-		return sl_virtq_device_break(vq, why_not(n));
+		return n;
 	m = sl_space_mappings(setup->space, &count);
 	vq->hint[what] = find(m, count, iova);
 	return n;
@@ -80,11 +84,14 @@ static inline int resolve(struct virtq_device *vq, unsigned what, sl_iova iova, 
 			  uint32_t access, struct iovec *pieces, unsigned max)
 {
 	void *at = max ? nearby(vq, what, iova.value, len, access) : NULL;
+	int n;
 
-	if (!at)
-		return look_up(vq, what, iova, len, access, pieces, max);
-	*pieces = (struct iovec){at, len};
-	return 1;
+	if (at) {
+		*pieces = (struct iovec){at, len};
+		return 1;
+	}
+	n = sl_virtq_device_look_up(vq, what, iova, len, access, pieces, max);
+	return n < 0 ? sl_virtq_device_refuse(vq, n) : n;
 }
 
 static int add_pieces(struct virtq_device *vq, struct virtq_chain *chain, uint64_t addr,
@@ -145,22 +152,36 @@ static int add_entry(struct virtq_device *vq, struct virtq_chain *chain, sl_iova
 	return *at < count ? 1 : sl_virtq_device_break(vq, "a chain leaves its indirect table");
 }
 
-static int add_table(struct virtq_device *vq, struct virtq_chain *chain, sl_iova table,
-		     uint32_t len)
+int sl_virtq_device_table(struct virtq_device *vq, sl_iova table, uint32_t len, uint16_t flags)
 {
-	uint32_t count = len / sizeof(struct virtq_desc), at = 0;
+	uint32_t count = len / sizeof(struct virtq_desc);
 	struct sl_iova_range range;
-	int more = 1;
 
+	/* 2.7.5.3.1; by 2.7.5.3.2 VIRTQ_DESC_F_WRITE is ignored, and others may come before it. */
+	if (!vq->setup.indirect)
+		return sl_virtq_device_break(vq, "an indirect table was not negotiated");
+	if (flags & VIRTQ_DESC_F_NEXT)
+		return sl_virtq_device_break(vq, "an indirect table is not the last of its chain");
 	if (!len || len % sizeof(struct virtq_desc))
 		return sl_virtq_device_break(vq, "an indirect table is not of whole descriptors");
 	/* 2.7.5.3.1: "A driver MUST NOT create a descriptor chain longer than the Queue Size" */
 	if (count > vq->setup.size)
 		return sl_virtq_device_break(vq, "an indirect table is longer than the queue");
 	if (sl_iova_span(table, len, &range))
-		return sl_virtq_device_break(vq, why_not(-ERANGE));
-	for (uint32_t n = 0; n < count && more > 0; n++)
-		more = add_entry(vq, chain, table, count, &at);
+		return sl_virtq_device_refuse(vq, -ERANGE);
+	return (int)count;
+}
+
+static int add_table(struct virtq_device *vq, struct virtq_chain *chain, sl_iova table,
+		     uint32_t len, uint16_t flags)
+{
+	int count = sl_virtq_device_table(vq, table, len, flags), more = 1;
+	uint32_t at = 0;
+
+	if (count < 0)
+		return count;
+	for (int n = 0; n < count && more > 0; n++)
+		more = add_entry(vq, chain, table, (uint32_t)count, &at);
 	return more > 0 ? sl_virtq_device_break(vq, "a chain in an indirect table has no end")
 			: more;
 }
@@ -170,14 +191,8 @@ int sl_virtq_device_add(struct virtq_device *vq, struct virtq_chain *chain, uint
 {
 	int err;
 
-	if (!(flags & VIRTQ_DESC_F_INDIRECT)) {
-		err = add_pieces(vq, chain, addr, len, flags & VIRTQ_DESC_F_WRITE);
-		return err ? err : !!(flags & VIRTQ_DESC_F_NEXT);
-	}
-	/* 2.7.5.3.1; by 2.7.5.3.2 VIRTQ_DESC_F_WRITE is ignored, and others may come before it. */
-	if (!vq->setup.indirect)
-		return sl_virtq_device_break(vq, "an indirect table was not negotiated");
-	if (flags & VIRTQ_DESC_F_NEXT)
-		return sl_virtq_device_break(vq, "an indirect table is not the last of its chain");
-	return add_table(vq, chain, (sl_iova){addr}, len);
+	if (flags & VIRTQ_DESC_F_INDIRECT)
+		return add_table(vq, chain, (sl_iova){addr}, len, flags);
+	err = add_pieces(vq, chain, addr, len, flags & VIRTQ_DESC_F_WRITE);
+	return err ? err : !!(flags & VIRTQ_DESC_F_NEXT);
 }

@@ -27,6 +27,12 @@ struct device_slot {
 	uint8_t state;
 };
 
+/* Which mapping was last the right one: for tables, for buffers. */
+enum {
+	FOR_TABLES,
+	FOR_BUFFERS
+};
+
 /** struct device_used - the half of a packed descriptor that a device writes, 8 bytes at once */
 struct device_used {
 	uint32_t len;
@@ -38,8 +44,9 @@ struct device_used {
  * @at:     where it stands; @used with what was put and not yet published
  * @seen:   split: avail idx as last read
  * @held:   packed: ring entries that are not the driver's
- * @hint:   which mapping was last the right one: for tables, for buffers
+ * @hint:   FOR_TABLES, FOR_BUFFERS
  * @batch_first, @batch_last, @n_batch: buffers to be published
+ * @in_burst: these were used by sl_virtq_burst_use(): they have no slots
  * @batch_descs: packed: the ring entries that they take
  * @first:  packed: the used descriptor that is kept back, for it shows those behind it
  * @first_at: where it goes
@@ -54,6 +61,7 @@ struct virtq_device {
 	size_t hint[2];
 	uint16_t in_flight;
 	uint16_t batch_first, batch_last, n_batch, batch_descs;
+	bool in_burst;
 	struct device_used first;
 	uint16_t first_at;
 	uint16_t order_first, order_last, n_order;
@@ -75,10 +83,30 @@ int sl_virtq_device_gone(struct virtq_device *vq);
 int sl_virtq_device_add(struct virtq_device *vq, struct virtq_chain *chain, uint64_t addr,
 			uint32_t len, uint16_t flags);
 
+/**
+ * sl_virtq_device_look_up() - sl_space_lookup(), after a miss once more
+ * @what: whose hint it sets: the mapping that @iova lies in
+ *
+ * Return: as sl_space_lookup().
+ */
+int sl_virtq_device_look_up(struct virtq_device *vq, unsigned what, sl_iova iova, uint32_t len,
+			    uint32_t access, struct iovec *pieces, unsigned max);
+
+/** sl_virtq_device_refuse() - a lookup failed with @err. Return: -EPROTO */
+int sl_virtq_device_refuse(struct virtq_device *vq, int err);
+
+/** sl_virtq_device_table() - what a descriptor says of an indirect table. Return: its entries, at
+ * most the queue's size, none of which passes 2^64 - 1; -EPROTO */
+int sl_virtq_device_table(struct virtq_device *vq, sl_iova table, uint32_t len, uint16_t flags);
+
 /** sl_virtq_device_take() - a buffer is the device's from now on */
 void sl_virtq_device_take(struct virtq_device *vq, uint16_t id, uint16_t descs, uint16_t entry);
 
 int sl_virtq_split_begin(struct virtq_device *vq);
+/** sl_virtq_split_look() - how far is the driver? Return: 0 when there is a buffer, -EAGAIN,
+ * -EPROTO
+ */
+int sl_virtq_split_look(struct virtq_device *vq);
 int sl_virtq_split_get(struct virtq_device *vq, struct virtq_chain *chain);
 int sl_virtq_split_again(struct virtq_device *vq, struct virtq_chain *chain, uint16_t head);
 int sl_virtq_split_use(struct virtq_device *vq, uint16_t id, uint32_t len);

@@ -58,8 +58,7 @@ int sl_virtq_split_again(struct virtq_device *vq, struct virtq_chain *chain, uin
 	return sl_virtq_device_break(vq, "a chain is longer than the queue");
 }
 
-/* 0 when there is a buffer */
-static int look(struct virtq_device *vq)
+int sl_virtq_split_look(struct virtq_device *vq)
 {
 	const struct virtq_avail *avail = vq->setup.driver;
 	uint16_t idx;
@@ -67,7 +66,7 @@ static int look(struct virtq_device *vq)
 	/* 2.7.13.3.1: the driver updates idx after a barrier; here it is read before one. */
 	if (sl_shared_acquire(&idx, &avail->idx))
 		return sl_virtq_device_gone(vq);
-	if ((uint16_t)(idx - vq->at.avail) > vq->setup.size)
+	if ((uint16_t)(idx - vq->at.avail) + vq->in_flight + vq->n_batch > vq->setup.size)
 		return sl_virtq_device_break(vq, "avail idx is ahead by more than the queue");
 	vq->seen = idx;
 	return idx == vq->at.avail ? -EAGAIN : 0;
@@ -76,7 +75,7 @@ static int look(struct virtq_device *vq)
 int sl_virtq_split_get(struct virtq_device *vq, struct virtq_chain *chain)
 {
 	const struct virtq_avail *avail = vq->setup.driver;
-	int err = vq->seen != vq->at.avail ? 0 : look(vq);
+	int err = vq->seen != vq->at.avail ? 0 : sl_virtq_split_look(vq);
 	uint16_t head;
 
 	if (err)
@@ -172,7 +171,7 @@ int sl_virtq_split_arm(struct virtq_device *vq)
 		return sl_virtq_device_gone(vq);
 	/* The driver stores avail idx, then reads what was stored here (2.7.13.4.1). */
 	sl_fence_seq_cst();
-	ret = look(vq);
+	ret = sl_virtq_split_look(vq);
 	return ret == -EAGAIN ? 0 : ret < 0 ? ret : 1;
 }
 

@@ -42,6 +42,8 @@ int sl_virtq_open(struct virtq_driver *vq, const struct virtq_options *o, void *
 	void *driver = (uint8_t *)memory + layout.avail, *device = (uint8_t *)memory + layout.used;
 	int ret = check_options(o);
 
+	if (o->device_area)
+		device = o->device_area;
 	*vq = (struct virtq_driver){
 		.size = o->size,
 		.plain = !o->packed && !o->in_order && !o->table_len,

@@ -40,6 +40,8 @@ struct virtq_layout sl_virtq_layout(uint16_t size, bool packed);
  *             entry. At most @size (2.7.5.3.1); 0: none does
  * @tables:    memory of @size * @table_len descriptors, aligned to 16; the caller's
  * @iova:      where the device sees @tables
+ * @device_area: where the device area lies, when not behind the rest: in memory that the device may
+ *             write. Of a split queue, whose rest it only reads
  */
 struct virtq_options {
 	uint16_t size;
@@ -47,6 +49,7 @@ struct virtq_options {
 	uint16_t table_len;
 	void *tables;
 	sl_iova iova;
+	void *device_area;
 };
 
 /**

@@ -111,8 +111,11 @@ int sl_virtq_read_packed(struct virtq_driver *vq, uint32_t *len)
 	if (flags < 0)
 		return flags;
 	id = sl_load_relaxed(&desc->id);
-	/* 2.8.4: without VIRTQ_DESC_F_WRITE the length "is ignored by drivers". */
-	*len = flags & VIRTQ_DESC_F_WRITE ? sl_load_relaxed(&desc->len) : 0;
+	*len = sl_load_relaxed(&desc->len);
+	/* 2.8.4: without VIRTQ_DESC_F_WRITE the length "is ignored by drivers". But QEMU (7.2)
+	 * never sets it: a length that can be is believed, as Linux does. */
+	if (!(flags & VIRTQ_DESC_F_WRITE) && id<vq->size && * len> vq->slots[id].writable)
+		*len = 0;
 	return sl_virtq_check_used(vq, id, len);
 }
 

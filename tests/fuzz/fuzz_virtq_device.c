@@ -5,93 +5,41 @@
  * Whatever comes out of the queue lies in the memory that it may touch, and every call comes to an
  * end.
  */
-#include "fuzz.h"
+#include "virtq_areas.h"
 
 #include <sluice/guard.h>
 
-#include "base/bytes.h"
-#include "virtq/device.h"
-#include "virtq/inflight.h"
-#include "virtq/packed.h"
-
-#define SIZES  16u
 #define PIECES 12u
-#define DATA   1024u
-#define IOVA   UINT64_C(0x1000)
 
-struct input {
-	const uint8_t *data;
-	size_t len;
-};
-
-enum {
-	AREA_DESC,
-	AREA_DRIVER,
-	AREA_DEVICE,
-	AREA_LOG,
-	AREA_DATA,
-	AREAS
-};
-
-static struct input in;
-static struct {
-	uint8_t *at;
-	size_t len;
-} areas[AREAS];
-static struct virtq_setup setup;
-static struct virtq_device *vq;
 static struct iovec pieces[PIECES];
 static bool held[SIZES];
-static unsigned n_held, n_copies, countdown;
+static unsigned n_held;
 
-static uint8_t take_byte(void)
-{
-	if (!in.len)
-		return 0;
-	in.len--;
-	return *in.data++;
-}
-
-/* The driver, anywhere. */
-static void scribble(void)
-{
-	unsigned area = take_byte() % AREAS;
-	size_t at = take_byte() + (area > AREA_DEVICE ? 256u * take_byte() : 0);
-	uint8_t n = take_byte() % 16;
-
-	for (; n; n--, at++)
-		areas[area].at[at % areas[area].len] = take_byte();
-}
-
-/* In place of src/space/guard.c: memory changes right behind what was read of it. */
+/* In place of src/space/guard.c. */
 int sl_guard_copy(void *to, const void *from, size_t len)
 {
-	n_copies++;
 	memcpy(to, from, len);
-	if (countdown && !--countdown) {
-		scribble();
-		countdown = take_byte();
-	}
+	was_read();
 	return 0;
 }
 
 static void begin(void)
 {
-	n_copies = 0;
+	n_reads = 0;
 }
 
 /* A call looks at each descriptor, table entry and log entry a few times at most. */
 static void end(void)
 {
-	must(n_copies <= 16 * SIZES + 16 * SIZES * SIZES);
+	must(n_reads <= 16 * SIZES + 16 * SIZES * SIZES);
 }
 
 static void reopen(bool resume)
 {
 	int err;
 
-	sl_virtq_device_close(vq);
-	vq = NULL;
+	sl_virtq_device_close(queue);
+	queue = NULL;
 	memset(held, 0, sizeof(held));
 	n_held = 0;
 	setup.resume = resume;
@@ -101,11 +49,11 @@ static void reopen(bool resume)
 		setup.state.avail %= setup.size;
 	setup.state.used = setup.state.avail;
 	begin();
-	err = sl_virtq_device_open(&setup, &vq);
+	err = sl_virtq_device_open(&setup, &queue);
 	end();
 	must(!err || (err == -EINVAL && resume));
 	if (!err && !(setup.log && resume))
-		must(!sl_virtq_device_in_flight(vq));
+		must(!sl_virtq_device_in_flight(queue));
 }
 
 static void check_pieces(const struct virtq_chain *chain)
@@ -127,18 +75,18 @@ static void check_pieces(const struct virtq_chain *chain)
 static void do_get(void)
 {
 	struct virtq_chain chain = {.pieces = pieces, .max = take_byte() % (PIECES + 1)};
-	bool was_broken = sl_virtq_device_broken(vq);
-	unsigned before = sl_virtq_device_in_flight(vq);
+	bool was_broken = sl_virtq_device_broken(queue);
+	unsigned before = sl_virtq_device_in_flight(queue);
 	int err;
 
 	begin();
-	err = sl_virtq_device_get(vq, &chain);
+	err = sl_virtq_device_get(queue, &chain);
 	end();
-	must(err <= 0 && (err == -EPROTO) == !!sl_virtq_device_broken(vq));
+	must(err <= 0 && (err == -EPROTO) == !!sl_virtq_device_broken(queue));
 	if (err)
 		return;
 	must(!was_broken && chain.id < setup.size && !held[chain.id]);
-	must(sl_virtq_device_in_flight(vq) - before <= 1);
+	must(sl_virtq_device_in_flight(queue) - before <= 1);
 	check_pieces(&chain);
 	held[chain.id] = true;
 	n_held++;
@@ -156,76 +104,31 @@ static void do_put(void)
 	held[id] = false;
 	n_held--;
 	begin();
-	err = sl_virtq_device_put(vq, id, take_byte());
+	err = sl_virtq_device_put(queue, id, take_byte());
 	end();
-	must(!err || sl_virtq_device_broken(vq));
+	must(!err || sl_virtq_device_broken(queue));
 }
 
 static void do_publish(void)
 {
 	begin();
-	must(sl_virtq_device_publish(vq) >= 0 || sl_virtq_device_broken(vq));
+	must(sl_virtq_device_publish(queue) >= 0 || sl_virtq_device_broken(queue));
 	end();
 }
 
 static void do_arm(void)
 {
 	begin();
-	must(sl_virtq_device_arm(vq) >= 0 || sl_virtq_device_broken(vq));
-	sl_virtq_device_disarm(vq);
+	must(sl_virtq_device_arm(queue) >= 0 || sl_virtq_device_broken(queue));
+	sl_virtq_device_disarm(queue);
 	end();
 }
 
 static void do_resume(void)
 {
 	reopen(true);
-	if (!vq)
+	if (!queue)
 		reopen(false);
-}
-
-/* The driver, so that it may be right. */
-static void do_offer(void)
-{
-	uint8_t byte = take_byte(), at = take_byte() % setup.size;
-	uint64_t addr = IOVA + 16u * (take_byte() % 64);
-	uint16_t flags = byte & 7;
-	struct virtq_ring_state state = sl_virtq_device_state(vq);
-	struct virtq_desc *table = setup.desc;
-	struct virtq_packed_desc *ring = setup.desc;
-	struct virtq_avail *avail = setup.driver;
-
-	if (setup.packed) {
-		bool wrap = state.avail_wrap;
-		uint16_t skip = (byte >> 3) % 4;
-
-		skip = skip < setup.size ? skip : 0;
-		sl_virtq_packed_advance(&state.avail, &wrap, skip, setup.size);
-		flags |= sl_virtq_packed_flags(false, wrap);
-		ring[state.avail] = (struct virtq_packed_desc){addr, 16u * (byte >> 5), at, flags};
-	} else {
-		table[at] = (struct virtq_desc){addr, 16u * (byte >> 5), flags,
-						(uint16_t)((at + 1) % setup.size)};
-		if (!(byte & 8))
-			avail->ring[avail->idx++ & (setup.size - 1)] = at;
-	}
-}
-
-static void make_areas(void)
-{
-	for (unsigned i = 0; i < AREAS; i++) {
-		void *at;
-
-		areas[i].len = i == AREA_DATA  ? DATA
-			       : i == AREA_LOG ? sl_virtq_inflight_len(setup.size, setup.packed)
-					       : sl_virtq_area_len((enum virtq_area)i, setup.size,
-								   setup.packed);
-		must(!posix_memalign(&at, 16, areas[i].len));
-		memset(at, 0, areas[i].len);
-		areas[i].at = at;
-	}
-	setup.desc = areas[AREA_DESC].at;
-	setup.driver = areas[AREA_DRIVER].at;
-	setup.device = areas[AREA_DEVICE].at;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -259,11 +162,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (in.len) {
 		calls[take_byte() % sl_array_len(calls)]();
 		if (!setup.log) /* else some are of a process before */
-			must(sl_virtq_device_in_flight(vq) == n_held);
-		must(sl_virtq_device_in_flight(vq) >= n_held);
+			must(sl_virtq_device_in_flight(queue) == n_held);
+		must(sl_virtq_device_in_flight(queue) >= n_held);
 	}
-	sl_virtq_device_close(vq);
-	vq = NULL;
+	sl_virtq_device_close(queue);
+	queue = NULL;
 	sl_space_release(space);
 	for (unsigned i = 0; i < AREAS; i++)
 		free(areas[i].at);

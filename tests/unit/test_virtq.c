@@ -1,78 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The driver's side of a split virtqueue, against a device that is honest, and one that is not. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "base/bytes.h"
 #include "fake_virtq.h"
-#include "virtq/driver.h"
+#include "virtq_driver.h"
 
-static struct virtq_driver vq;
 static struct fake_virtq device;
-static uint8_t *memory;
 
-/* Memory of just the length that the layout says, for ASan to see what is touched behind it. */
 static void open_at(uint16_t size, bool event_idx, uint16_t index)
 {
-	struct virtq_layout layout = sl_virtq_layout(size, false);
-	size_t room = (layout.len + 15) & ~(size_t)15;
-	uint8_t *all = aligned_alloc(16, room);
-	struct virtq_options options = {.size = size, .event_idx = event_idx};
-
-	assert_non_null(all);
-	memset(all, 0, layout.len);
-	memory = all;
-	assert_int_equal(sl_virtq_open(&vq, &options, memory), 0);
+	open_driver(&(struct virtq_options){.size = size, .event_idx = event_idx});
 	device = fake_virtq_at(memory, size, event_idx);
 	vq.added = vq.published = vq.seen = vq.taken = index;
 	vq.avail->idx = vq.used->idx = index;
 	device.avail_idx = device.used_idx = index;
 	fake_virtq_listen(&device, true);
-}
-
-static void close_all(void)
-{
-	sl_virtq_close(&vq);
-	free(memory);
-}
-
-static int add(uint64_t addr, unsigned n_read, unsigned n)
-{
-	struct virtq_elem elems[FAKE_CHAIN_MAX];
-
-	for (unsigned i = 0; i < n; i++)
-		elems[i] = (struct virtq_elem){{addr + i}, 100 + i};
-	return sl_virtq_add(&vq, elems, n_read, n);
-}
-
-static int get(uint32_t *len)
-{
-	*len = 12345;
-	return sl_virtq_get(&vq, len);
-}
-
-static void assert_none(void)
-{
-	uint32_t len;
-
-	assert_int_equal(get(&len), -EAGAIN);
-}
-
-static void assert_broken(const char *why)
-{
-	uint32_t len;
-
-	assert_int_equal(get(&len), -EPROTO);
-	assert_non_null(strstr(vq.broken, why));
-	device.used->idx = vq.taken; /* what it says now does not help it */
-	assert_int_equal(get(&len), -EPROTO);
-	close_all();
 }
 
 /* The parts are where 2.7 wants them: aligned to 16, 2 and 4, none over another. */
@@ -131,7 +72,7 @@ static void test_chain(void **state)
 	assert_int_equal(len, 102 + 103 + 104);
 	assert_int_equal(vq.n_free, 8);
 	assert_none();
-	close_all();
+	close_driver();
 }
 
 /* Full and empty again, by every size, across the wrap of the indices at 2^16. */
@@ -161,7 +102,7 @@ static void fill_and_drain(uint16_t size, bool event_idx)
 		}
 		assert_none();
 	}
-	close_all();
+	close_driver();
 }
 
 static void test_every_size(void **state)
@@ -211,7 +152,7 @@ static void test_any_order(void **state)
 		;
 	assert_int_equal(vq.n_free, 64);
 	assert_int_equal(sl_virtq_in_flight(&vq), 0);
-	close_all();
+	close_driver();
 }
 
 /* 2.7.10.1: one notification when avail idx passes avail_event, none before, none after. */
@@ -228,7 +169,7 @@ static void test_notify_event_idx(void **state)
 	for (unsigned i = 0; i < 5; i++)
 		add(0, 1, 1);
 	assert_true(sl_virtq_publish(&vq)); /* in one step over it */
-	close_all();
+	close_driver();
 }
 
 static void test_notify_flags(void **state)
@@ -240,7 +181,7 @@ static void test_notify_flags(void **state)
 	fake_virtq_listen(&device, false);
 	add(0, 1, 1);
 	assert_false(sl_virtq_publish(&vq));
-	close_all();
+	close_driver();
 }
 
 static bool use_one(void)
@@ -279,7 +220,7 @@ static void test_interrupt_event_idx(void **state)
 	sl_virtq_disarm(&vq);
 	assert_false(use_one());
 	assert_int_equal(vq.avail->flags, 0);
-	close_all();
+	close_driver();
 }
 
 static void test_interrupt_flags(void **state)
@@ -297,7 +238,7 @@ static void test_interrupt_flags(void **state)
 	assert_true(get(&len) >= 0);
 	assert_false(sl_virtq_arm(&vq, 0));
 	assert_true(use_one());
-	close_all();
+	close_driver();
 }
 
 /*
@@ -362,7 +303,7 @@ static void test_len_too_large(void **state)
 	fake_virtq_push(&device, chain.head, UINT32_MAX); /* one that it only reads */
 	assert_int_equal(get(&len), chain.head);
 	assert_int_equal(len, 0);
-	close_all();
+	close_driver();
 }
 
 static void test_idx_too_far(void **state)
@@ -403,7 +344,7 @@ static void test_scribble(void **state)
 	assert_int_equal(vq.n_free, 7);
 	assert_true(add(0x77, 0, 7) >= 0);
 	assert_true(device.desc[vq.avail->ring[(uint16_t)(vq.added - 1) % 8]].addr == 0x77);
-	close_all();
+	close_driver();
 }
 
 int main(void)

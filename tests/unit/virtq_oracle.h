@@ -44,16 +44,16 @@ struct oracle {
 	uint64_t avail, used;
 };
 
-static inline struct oracle oracle_at(const struct virtq_options *o, void *memory, uint64_t start)
+static inline struct oracle oracle_at(const struct virtq_options *o, void *ring, uint64_t start)
 {
 	struct virtq_layout layout = sl_virtq_layout(o->size, o->packed);
-	void *driver = (uint8_t *)memory + layout.avail, *device = (uint8_t *)memory + layout.used;
+	void *driver = (uint8_t *)ring + layout.avail, *device = (uint8_t *)ring + layout.used;
 
 	return (struct oracle){.size = o->size,
 			       .packed = o->packed,
 			       .event_idx = o->event_idx,
-			       .desc = memory,
-			       .ring = memory,
+			       .desc = ring,
+			       .ring = ring,
 			       .avail_ring = driver,
 			       .used_ring = device,
 			       .driver_event = driver,

@@ -30,9 +30,19 @@ struct buffer {
 	bool done;
 };
 
+enum direction {
+	BOTH,
+	READ,
+	WRITE
+};
+
+/* @device_step: instead of the step of a device that takes and puts single buffers; @direction: of
+ * what a buffer is made of */
 struct pair {
 	struct virtq_options options;
 	bool naive_driver, naive_device;
+	void (*device_step)(struct pair *p);
+	enum direction direction;
 	struct virtq_driver driver;
 	struct virtq_device *device;
 	struct oracle_driver *oracle_driver;
@@ -74,7 +84,7 @@ static struct buffer make_buffer(const struct pair *p)
 	unsigned most = sl_min(p->options.size, ELEMS_MAX);
 	struct buffer b = {.n = 1 + below(below(2) ? most : 1)};
 
-	b.n_read = below(b.n + 1);
+	b.n_read = p->direction == BOTH ? below(b.n + 1) : p->direction == READ ? b.n : 0;
 	for (unsigned i = 0; i < b.n; i++) {
 		uint32_t len = 1 + below(below(8) ? 100 : 4096);
 
@@ -211,7 +221,7 @@ static unsigned merge(struct iovec *pieces, unsigned n)
 static void same_pieces(const struct iovec *got, unsigned n_got, const struct virtq_elem *elems,
 			unsigned n)
 {
-	struct iovec a[ELEMS_MAX], b[ELEMS_MAX];
+	struct iovec a[2 * ELEMS_MAX], b[ELEMS_MAX];
 
 	for (unsigned i = 0; i < n_got; i++)
 		a[i] = got[i];
@@ -347,16 +357,11 @@ static void device_disarm(struct pair *p)
 		sl_virtq_device_disarm(p->device);
 }
 
-static void device_step(struct pair *p)
+/* Sometimes */
+static void device_sleep(struct pair *p)
 {
 	int ret;
 
-	if (!p->device_sleeps && !below(4))
-		device_disarm(p);
-	for (unsigned n = below(40); !p->device_sleeps && n && device_get(p); n--)
-		;
-	device_put(p, below(40));
-	device_publish(p);
 	if (below(3) || p->device_sleeps)
 		return;
 	ret = p->naive_device ? oracle_device_ask(&p->oracle, true)
@@ -364,6 +369,17 @@ static void device_step(struct pair *p)
 	CHECK(ret == (p->got < p->published));
 	p->device_armed++;
 	p->device_sleeps = !ret;
+}
+
+static void device_step(struct pair *p)
+{
+	if (!p->device_sleeps && !below(4))
+		device_disarm(p);
+	for (unsigned n = below(40); !p->device_sleeps && n && device_get(p); n--)
+		;
+	device_put(p, below(40));
+	device_publish(p);
+	device_sleep(p);
 }
 
 /*
@@ -433,9 +449,9 @@ static void run_pair(struct pair *p)
 {
 	uint8_t *ring;
 
-	snprintf(label, sizeof(label), "%s-%s %s size %u%s%s%s seed %#llx",
+	snprintf(label, sizeof(label), "%s-%s%.1d %s size %u%s%s%s seed %#llx",
 		 p->naive_driver ? "naive" : "driver", p->naive_device ? "naive" : "device",
-		 p->options.packed ? "packed" : "split", p->options.size,
+		 p->direction, p->options.packed ? "packed" : "split", p->options.size,
 		 p->options.event_idx ? " event_idx" : "", p->options.in_order ? " in_order" : "",
 		 p->options.table_len ? " indirect" : "", (unsigned long long)seed);
 	p->total = 2000 + 3u * p->options.size;
@@ -452,6 +468,8 @@ static void run_pair(struct pair *p)
 		CHECK(!p->driver_sleeps || !p->device_sleeps || p->n_put < p->got);
 		if (!p->driver_sleeps && below(2))
 			driver_step(p);
+		else if (p->device_step)
+			p->device_step(p);
 		else
 			device_step(p);
 	}
