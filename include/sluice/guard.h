@@ -36,6 +36,34 @@ extern "C" {
  */
 int sl_guard_copy(void *to, const void *from, size_t len);
 
+/** How many pieces of memory may be kept at a time, in a process. */
+#define SL_GUARD_KEPT_MAX 1024
+
+/**
+ * sl_guard_keep() - memory that may go away, and will be touched as if it could not
+ * @at:   a mapping of the caller's, aligned to @page
+ * @len:  its length in bytes, a multiple of @page
+ * @page: of its pages: a power of two; mappings of huge pages have larger ones
+ *
+ * For memory that is lent on, to code that knows nothing of it. When a page of it is gone, the
+ * handler puts a private one of zeroes in its place (and after a dozen, in the place of all):
+ * nobody crashes, what is read means nothing, and sl_guard_lost() says so. Any thread.
+ *
+ * Return: 0; -EINVAL for what is not aligned; -ENOSPC when SL_GUARD_KEPT_MAX are kept.
+ */
+int sl_guard_keep(void *at, size_t len, size_t page);
+
+/** sl_guard_forget() - about to be unmapped; @at: as it was given to sl_guard_keep(), else nothing
+ * happens. Any thread */
+void sl_guard_forget(void *at);
+
+/** sl_guard_lost() - was a page of the kept memory that @at lies in replaced? Any thread */
+bool sl_guard_lost(const void *at);
+
+/** sl_guard_losses() - how many pages were replaced so far, in all; any thread: when it has not
+ * changed nothing was lost */
+unsigned sl_guard_losses(void);
+
 /**
  * sl_guard_handler() - what the program's handler of SIGBUS and SIGSEGV calls first
  * @sig:  as the handler got it
@@ -44,8 +72,9 @@ int sl_guard_copy(void *to, const void *from, size_t len);
  *
  * Async-signal-safe. It may not return to the handler when the fault was guarded.
  *
- * Return: true when the fault was in sl_guard_copy(), which will fail: return from the handler
- * at once. false when not: the handler does what it would have done without sluice.
+ * Return: true when the fault was in sl_guard_copy(), which will fail, or in memory that is kept:
+ * return from the handler at once. false when not: the handler does what it would have done without
+ * sluice.
  */
 bool sl_guard_handler(int sig, const void *info, void *ctx);
 

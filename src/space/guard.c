@@ -12,6 +12,7 @@
 #include <sluice/guard.h>
 
 #include "base/reason.h"
+#include "space/guard_kept.h"
 
 /* guard_x86_64.S: where sl_guard_copy() is, whatever it is called by, and where it goes on after a
  * fault */
@@ -34,9 +35,10 @@ bool sl_guard_handler(int sig, const void *info, void *ctx)
 	greg_t *ip = &((ucontext_t *)ctx)->uc_mcontext.gregs[REG_RIP];
 	uintptr_t at = (uintptr_t)*ip;
 
-	if (!is_fault(sig, info) || at < (uintptr_t)sl_guard_begin ||
-	    at >= (uintptr_t)sl_guard_fault)
+	if (!is_fault(sig, info))
 		return false;
+	if (at < (uintptr_t)sl_guard_begin || at >= (uintptr_t)sl_guard_fault)
+		return sl_guard_replace(sig, info);
 	*ip = (greg_t)(uintptr_t)sl_guard_fault;
 	return true;
 }

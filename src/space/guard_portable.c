@@ -13,6 +13,7 @@
 
 #include "base/barrier.h"
 #include "base/reason.h"
+#include "space/guard_kept.h"
 
 /* Not allocated on first use: that may be in a signal handler. */
 #define INITIAL_EXEC __attribute__((tls_model("initial-exec")))
@@ -59,8 +60,10 @@ bool sl_guard_handler(int sig, const void *info, void *ctx)
 {
 	sigjmp_buf *out = way_out;
 
-	if ((sig != SIGBUS && sig != SIGSEGV) || ((const siginfo_t *)info)->si_code <= 0 || !out)
+	if ((sig != SIGBUS && sig != SIGSEGV) || ((const siginfo_t *)info)->si_code <= 0)
 		return false;
+	if (!out)
+		return sl_guard_replace(sig, info);
 	/* What returning from the handler would do. */
 	pthread_sigmask(SIG_SETMASK, &((ucontext_t *)ctx)->uc_sigmask, NULL);
 	siglongjmp(*out, 1);

@@ -88,11 +88,15 @@ static void space(void)
 static void guard(void)
 {
 	const siginfo_t info = {.si_code = SI_USER};
+	static _Alignas(65536) char page[65536];
 	char word[6] = "";
 	ucontext_t ctx = {0};
 
 	MUST(sl_guard_copy(word, "guard", 6) == 0 && !strcmp(word, "guard"));
 	MUST(!sl_guard_handler(SIGBUS, &info, &ctx));
+	MUST(sl_guard_keep(page, sizeof(page), sizeof(page)) == 0);
+	MUST(!sl_guard_lost(page) && !sl_guard_losses());
+	sl_guard_forget(page);
 }
 
 static void counters(void)
