@@ -5,6 +5,7 @@
 #ifndef SLUICE_PORT_H
 #define SLUICE_PORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -82,7 +83,8 @@ struct sl_port {
  *              NULL: it reads lent memory with the CPU
  * @region_del: the region goes; only after a recall; optional with region_add
  * @rx:         packets from the port: > 0 posted or others dealt with, 0 none, -ENODEV gone,
- * -ENODATA ended for good, -ENOBUFS its buffers are all lent: called again when one comes back
+ * -ENODATA ended for good, -ENOBUFS its buffers are all lent: called again when one comes back,
+ * -EINPROGRESS some are lent: called again when one comes back too, not only when arm() tells
  * @tx:         packets to the port, never blocks: > 0 taken or finished, 0 none, -ENODEV gone
  * @fd:         pollable, or -1; @dirs: SL_PORT_RX, SL_PORT_TX or both, whatever its thread arms
  * @arm:        about to sleep, wanting SL_PORT_RX and/or SL_PORT_TX: the poll(2) events to
@@ -91,6 +93,7 @@ struct sl_port {
  * @control_fd: pollable for control(), or -1; optional
  * @control:    one step that does not block; > 0 when info() has changed; -ENODEV gone; optional
  * @deadline:   when to call rx() or control() at the latest, CLOCK_MONOTONIC ns; optional
+ * @carrier:    the other port went away, or is back: @up; optional
  * @stop:       no lent packet held, no DMA under way when it returns; optional
  * @stats:      add queue @q's counters to @c; any thread
  * @close:      free it; both of its rings are empty
@@ -112,16 +115,13 @@ struct sl_port_ops {
 	int (*control_fd)(struct sl_port *p);
 	int (*control)(struct sl_port *p, uint64_t now_ns);
 	uint64_t (*deadline)(const struct sl_port *p);
+	void (*carrier)(struct sl_port *p, bool up);
 	void (*stop)(struct sl_port *p);
 	void (*stats)(const struct sl_port *p, unsigned q, struct sl_counters *c);
 	void (*close)(struct sl_port *p);
 };
 
-/**
- * sl_port_kinds() - every kind this library has
- *
- * Return: a static list, NULL at the end.
- */
+/** sl_port_kinds() - every kind this library has: a static list, NULL at the end */
 const struct sl_port_ops *const *sl_port_kinds(void);
 
 /**

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* sluice io: drive a disk over vhost-user. */
+/* sluice io: drive a disk over vhost-user or uduse. */
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
@@ -33,9 +33,10 @@ const char *const sl_io_options[] = {
 
 static void print_help(void)
 {
-	printf("Usage: sluice io SOCKET [options]\n\n"
+	printf("Usage: sluice io [uduse:]SOCKET [options]\n\n"
 	       "Drives the disk that a vhost-user back end is: reads, writes, verifies, measures.\n"
-	       "SOCKET is a path, or fd:N for a socket that is connected already.\n\n"
+	       "SOCKET is a path, or fd:N for a socket that is connected already. With uduse: before\n"
+	       "the path it is a VDUSE daemon that will connect there.\n\n"
 	       "Options:\n"
 	       "  --op OP            read, write, randread, randwrite, flush, discard or\n"
 	       "                     write-zeroes (randread)\n"
@@ -60,6 +61,7 @@ static void print_help(void)
 	       "Examples:\n"
 	       "  sluice io /run/disk.sock --op randread --bs 4k --qd 32 --time 5 --poll\n"
 	       "  sluice io /run/disk.sock --op randwrite --verify --reconnect 10\n"
+	       "  sluice io uduse:/run/disk.sock --op randwrite --verify --reconnect 10\n"
 	       "  sluice io /run/disk.sock --op read --verify --time 0 --size 64M\n",
 	       VHOST_FRONT_QUEUES_MAX);
 }
@@ -166,6 +168,11 @@ static int parse_socket(const char *text, struct io_options *o)
 	long fd;
 
 	o->path = text;
+	if (!strncmp(text, "uduse:", 6)) {
+		o->path += 6;
+		o->uduse = true;
+		return 0;
+	}
 	if (strncmp(text, "fd:", 3))
 		return 0;
 	fd = strtol(text + 3, &rest, 10);
@@ -187,6 +194,8 @@ static int check(struct io_options *o)
 				      "--queue-size %u is not a power of two: of --packed queues "
 				      "alone",
 				      o->queue_size);
+	if (o->uduse && o->listen)
+		return sl_usage_error("io", "--listen is what uduse: always does");
 	if (o->fd >= 0 && (o->listen || o->reconnect > 0))
 		return sl_usage_error(
 			"io", "there is no %s with fd:", o->listen ? "--listen" : "--reconnect");

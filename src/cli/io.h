@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "virtio/blk.h"
+#include "virtio/uduse.h"
 #include "virtio/vhost_user.h"
 
 enum io_op {
@@ -22,7 +23,8 @@ enum io_op {
 
 extern const char *const sl_io_ops[]; /* names, in that order; ends with NULL */
 
-/** struct io_options - what was asked for; lengths in bytes, times in seconds */
+/** struct io_options - what was asked for; lengths in bytes, times in seconds; @uduse: over that,
+ * else over vhost-user */
 struct io_options {
 	const char *path;
 	int fd; /* -1 without */
@@ -31,7 +33,7 @@ struct io_options {
 	uint32_t block;
 	uint16_t depth, queues, queue_size;
 	double time, stats, reconnect;
-	bool poll, packed, indirect, in_order, verify, json, listen;
+	bool poll, packed, indirect, in_order, verify, json, listen, uduse;
 };
 
 /*
@@ -75,7 +77,8 @@ struct io_request {
 	uint32_t type, generation;
 };
 
-/** struct io_queue - @free: requests that are not in flight; @data: of all requests */
+/** struct io_queue - @free: requests that are not in flight; @data: of all requests; where the
+ * device sees them, unless the transport maps */
 struct io_queue {
 	struct virtio_blk_queue blk;
 	struct io_request *requests;
@@ -84,10 +87,12 @@ struct io_queue {
 	sl_iova data_iova;
 };
 
-/** struct io_disk - @known: it was there once: whoever takes over has to have @features */
+/** struct io_disk - @front or @uduse is what it is reached by; @known: it was there once: whoever
+ * takes over has to have @features */
 struct io_disk {
 	const struct io_options *o;
 	struct vhost_front *front;
+	struct uduse *uduse;
 	struct virtio *v;
 	struct virtio_blk_state state;
 	uint64_t features;
@@ -103,6 +108,14 @@ void io_disk_close(struct io_disk *disk);
 
 /** io_disk_attach() - reach it (again), until a deadline: as io_disk_open() */
 int io_disk_attach(struct io_disk *disk, uint64_t until_ns, int stop);
+
+/** io_disk_step() - look after it. 0; a negative errno with a reason when it is gone: attach it
+ * again
+ */
+int io_disk_step(struct io_disk *disk);
+
+/** io_disk_fd() - readable when io_disk_step() has something to do */
+int io_disk_fd(const struct io_disk *disk);
 
 /**
  * struct io_plan - what the options mean on this disk

@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include <linux/virtio_ids.h>
+
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/reason.h"
@@ -13,6 +15,7 @@
 #define ANSWER_NS (20 * SL_NS_PER_S) /* who stops a ring finishes its requests first */
 #define RETRY_MS  10
 #define PAGE	  4096
+#define BOUNCE	  (64u << 20) /* bytes of a pool: more if a request has more */
 
 static uint64_t ring_features(const struct io_options *o)
 {
@@ -32,23 +35,49 @@ static size_t queue_memory(const struct io_options *o)
 	return whole_pages(sl_virtio_blk_memory(ring_features(o), o->queue_size, o->depth));
 }
 
+/* All of it in the front end's memory. */
+static int place_vhost_user(struct io_disk *disk, uint16_t n, struct virtio_blk_setup *setup)
+{
+	size_t at = n * disk->stride, data = at + queue_memory(disk->o);
+	uint8_t *base = sl_vhost_front_memory(disk->front)->base;
+
+	setup->memory = base + at;
+	setup->iova = sl_vhost_front_iova(disk->front, at);
+	disk->queues[n].data = base + data;
+	disk->queues[n].data_iova = sl_vhost_front_iova(disk->front, data);
+	return 0;
+}
+
+/* Data are bounced. Of a split queue the device writes little, of a packed one all. */
+static int place_uduse(struct io_disk *disk, uint16_t n, struct virtio_blk_setup *setup)
+{
+	const struct io_options *o = disk->o;
+	int ret = sl_uduse_alloc(disk->uduse, queue_memory(o), o->packed, &setup->memory,
+				 &setup->iova);
+
+	if (!ret && !o->packed)
+		ret = sl_uduse_alloc(disk->uduse, sl_virtio_blk_writable(o->queue_size, o->depth),
+				     true, &setup->writable, &setup->writable_iova);
+	disk->queues[n].data = calloc(o->depth, o->block);
+	if (!ret && !disk->queues[n].data)
+		ret = sl_fail(ENOMEM, "no memory for data");
+	return ret;
+}
+
 static int open_queue(struct io_disk *disk, uint16_t n)
 {
 	const struct io_options *o = disk->o;
 	struct io_queue *q = &disk->queues[n];
-	size_t at = n * disk->stride, data = at + queue_memory(o);
-	uint8_t *base = sl_vhost_front_memory(disk->front)->base;
 	struct virtio_blk_setup setup = {
 		.v = disk->v,
 		.queue = n,
 		.size = o->queue_size,
 		.depth = o->depth,
-		.memory = base + at,
-		.iova = sl_vhost_front_iova(disk->front, at),
 	};
+	int ret = disk->uduse ? place_uduse(disk, n, &setup) : place_vhost_user(disk, n, &setup);
 
-	q->data = base + data;
-	q->data_iova = sl_vhost_front_iova(disk->front, data);
+	if (ret)
+		return ret;
 	q->requests = calloc(o->depth, sizeof(*q->requests));
 	q->free = calloc(o->depth, sizeof(*q->free));
 	if (!q->requests || !q->free)
@@ -103,11 +132,17 @@ static int know_again(struct io_disk *disk)
 	return ret;
 }
 
+static bool is_driven(const struct io_disk *disk)
+{
+	return disk->v->ops->get_status(disk->v) & VIRTIO_CONFIG_S_DRIVER_OK;
+}
+
 static int attach(struct io_disk *disk)
 {
-	int ret = sl_vhost_front_connect(disk->front);
+	int ret = disk->uduse ? sl_uduse_step(disk->uduse) : sl_vhost_front_connect(disk->front);
 
-	if (ret)
+	/* The daemon that takes over finds the device as it was. */
+	if (ret || (disk->uduse && disk->known && is_driven(disk)))
 		return ret;
 	ret = disk->known ? know_again(disk) : get_to_know(disk);
 	for (uint16_t q = 0; q < disk->o->queues && !ret; q++)
@@ -130,35 +165,75 @@ int io_disk_attach(struct io_disk *disk, uint64_t until_ns, int stop)
 	while (may_come(ret = attach(disk)) && sl_now_ns() < until_ns)
 		if (poll(&fd, 1, RETRY_MS) > 0)
 			return sl_fail(EINTR, "stopped before there was a back end");
-	if (ret == -EAGAIN)
+	if (ret == -EAGAIN && !disk->uduse)
 		sl_fail(EAGAIN, "%s: nobody %s", disk->o->path,
 			disk->o->listen ? "has connected" : "listens there");
 	return ret;
 }
 
-int io_disk_open(struct io_disk *disk, const struct io_options *o, int stop)
+int io_disk_step(struct io_disk *disk)
 {
+	return disk->uduse ? sl_uduse_step(disk->uduse) : sl_vhost_front_step(disk->front);
+}
+
+int io_disk_fd(const struct io_disk *disk)
+{
+	return disk->uduse ? sl_uduse_fd(disk->uduse) : sl_vhost_front_fd(disk->front);
+}
+
+static int open_vhost_user(struct io_disk *disk)
+{
+	const struct io_options *o = disk->o;
 	struct vhost_front_config config = {
 		.path = o->fd < 0 ? o->path : NULL,
 		.fd = o->fd,
 		.listen = o->listen,
+		.memory = disk->stride * o->queues,
 		.queues = o->queues,
 		.size = o->queue_size,
 		.wait_ns = ANSWER_NS,
 	};
-	uint64_t wait = o->listen ? REACH_NS : (uint64_t)(o->reconnect * SL_NS_PER_S);
+	int ret = sl_vhost_front_open(&config, &disk->front);
+
+	if (!ret)
+		disk->v = sl_vhost_front_virtio(disk->front);
+	return ret;
+}
+
+/* Twice what is in flight: then pieces of all lengths find room. With less, some wait. */
+static int open_uduse(struct io_disk *disk)
+{
+	const struct io_options *o = disk->o;
+	size_t least = 4 * (size_t)o->block, all = 2 * (size_t)o->block * o->depth * o->queues;
+	struct uduse_config config = {
+		.path = o->path,
+		.device_id = VIRTIO_ID_BLOCK,
+		.queues = o->queues,
+		.bounce = sl_min(all, sl_max(BOUNCE, least)),
+		.wait_ns = ANSWER_NS,
+	};
+	int ret;
+
+	config.bounce = sl_max(config.bounce, least);
+	ret = sl_uduse_open(&config, &disk->uduse);
+	if (!ret)
+		disk->v = sl_uduse_virtio(disk->uduse);
+	return ret;
+}
+
+int io_disk_open(struct io_disk *disk, const struct io_options *o, int stop)
+{
+	uint64_t wait = o->listen || o->uduse ? REACH_NS : (uint64_t)(o->reconnect * SL_NS_PER_S);
 	int ret;
 
 	*disk = (struct io_disk){.o = o};
 	disk->stride = queue_memory(o) + whole_pages((size_t)o->depth * o->block);
-	config.memory = disk->stride * o->queues;
 	disk->queues = calloc(o->queues, sizeof(*disk->queues));
 	if (!disk->queues)
 		return sl_fail(ENOMEM, "no memory for queues");
-	ret = sl_vhost_front_open(&config, &disk->front);
+	ret = o->uduse ? open_uduse(disk) : open_vhost_user(disk);
 	if (ret)
 		return ret;
-	disk->v = sl_vhost_front_virtio(disk->front);
 	return io_disk_attach(disk, sl_now_ns() + wait, stop);
 }
 
@@ -173,15 +248,18 @@ static bool is_idle(const struct io_disk *disk)
 
 void io_disk_close(struct io_disk *disk)
 {
-	if (disk->front && disk->known && is_idle(disk))
+	if (disk->v && disk->known && is_idle(disk))
 		disk->v->ops->set_status(disk->v, 0);
 	for (uint16_t q = 0; disk->queues && q < disk->o->queues; q++) {
 		sl_virtio_blk_close(&disk->queues[q].blk);
 		free(disk->queues[q].requests);
 		free(disk->queues[q].free);
+		if (disk->uduse)
+			free(disk->queues[q].data);
 	}
 	free(disk->queues);
 	sl_vhost_front_close(disk->front);
+	sl_uduse_close(disk->uduse);
 }
 
 /*

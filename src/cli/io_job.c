@@ -35,6 +35,7 @@ enum phase {
 /**
  * struct job - one command
  * @next:     block in a sequence; @left: requests to begin
+ * @held:     was chosen, and there was no memory to begin it, when @holds
  * @check_ns: when to look at the rest of the world; @stats_ns: when to show something
  * @done_ns:  when a request last came back
  */
@@ -45,7 +46,8 @@ struct job {
 	struct io_show show;
 	struct io_stats stats;
 	enum phase phase;
-	bool interrupted, failed;
+	bool interrupted, failed, holds;
+	struct io_request held;
 	struct io_plan plan;
 	uint64_t next, left, random;
 	uint64_t start_ns, end_ns, check_ns, stats_ns, done_ns;
@@ -135,9 +137,10 @@ static bool choose(struct job *job, struct io_request *r)
  * Requests.
  */
 
-static void begin(struct job *job, struct io_queue *q, const struct io_request *chosen)
+/* Return: 0; -ENOSPC when the transport has no memory for it now; another errno: never */
+static int begin(struct job *job, struct io_queue *q, const struct io_request *chosen)
 {
-	uint16_t slot = q->free[--q->n_free];
+	uint16_t slot = q->free[q->n_free - 1];
 	struct io_request *r = &q->requests[slot];
 	size_t at = (size_t)slot * job->o->block;
 	struct virtq_elem data[VIRTIO_BLK_PIECES_MAX];
@@ -146,7 +149,9 @@ static void begin(struct job *job, struct io_queue *q, const struct io_request *
 		.count = job->o->block / VIRTIO_BLK_SECTOR,
 		.sector = (job->o->offset + chosen->block * job->o->block) / VIRTIO_BLK_SECTOR,
 		.data = data,
+		.buffer = q->data + at,
 	};
+	int ret;
 
 	*r = *chosen;
 	if (r->type == VIRTIO_BLK_T_OUT && job->verify)
@@ -161,7 +166,29 @@ static void begin(struct job *job, struct io_queue *q, const struct io_request *
 				{q->data_iova.value + at + (job->o->block - left)},
 				sl_min(left, max)};
 	}
-	sl_virtio_blk_add(&q->blk, slot, &req); /* there is room: see fill() */
+	ret = sl_virtio_blk_add(&q->blk, slot, &req); /* the queue has room: see fill() */
+	q->n_free -= !ret;
+	return ret;
+}
+
+static bool choose_or_held(struct job *job, struct io_request *r)
+{
+	if (!job->holds)
+		return choose(job, r);
+	*r = job->held;
+	job->holds = false;
+	return true;
+}
+
+/* It comes next, when another has come to an end. */
+static void hold(struct job *job, const struct io_request *r, int err)
+{
+	job->held = *r;
+	job->holds = true;
+	if (err != -ENOSPC)
+		fail(job, sl_reason());
+	else if (!in_flight(job))
+		fail(job, "a request does not fit in what the device sees");
 }
 
 static void fill(struct job *job, struct io_queue *q, uint64_t now)
@@ -169,11 +196,17 @@ static void fill(struct job *job, struct io_queue *q, uint64_t now)
 	struct io_request r;
 
 	while (q->n_free && q->blk.vq.n_free >= job->plan.entries) {
+		int ret;
+
 		r = (struct io_request){.started = now};
-		if (!choose(job, &r))
+		if (!choose_or_held(job, &r))
 			break;
 		r.started = now;
-		begin(job, q, &r);
+		ret = begin(job, q, &r);
+		if (ret) {
+			hold(job, &r, ret);
+			break;
+		}
 	}
 	job->stats.kicks += sl_virtio_blk_publish(&q->blk);
 }
@@ -280,7 +313,7 @@ static void check(struct job *job, uint64_t now)
 {
 	job->check_ns = now + CHECK_NS;
 	take_signal(job);
-	if (sl_vhost_front_step(job->disk->front))
+	if (io_disk_step(job->disk))
 		recover(job);
 	if (job->phase == RUN && now >= job->end_ns)
 		job->phase = DRAIN;
@@ -377,15 +410,15 @@ static int watch(const struct job *job, int fd, uint32_t events, uint32_t urgent
 	return epoll_ctl(job->epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
-/* Events of queues are not read: each signal is an edge. */
+/* Events of queues are not read: each signal is an edge. Over uduse it is a message first. */
 static bool watch_all(struct job *job)
 {
 	bool ok;
 
 	job->epoll = epoll_create1(EPOLL_CLOEXEC);
-	ok = job->epoll >= 0 && !watch(job, sl_vhost_front_fd(job->disk->front), EPOLLIN, 1) &&
+	ok = job->epoll >= 0 && !watch(job, io_disk_fd(job->disk), EPOLLIN, 1) &&
 	     !watch(job, job->signals, EPOLLIN, 1);
-	for (uint16_t q = 0; q < job->o->queues && ok; q++)
+	for (uint16_t q = 0; q < job->o->queues && ok && !job->disk->uduse; q++)
 		ok = !watch(job, sl_vhost_front_call(job->disk->front, q), EPOLLIN | EPOLLET, 0);
 	return ok;
 }

@@ -41,8 +41,8 @@ int sl_flow_rx(struct flow *flow)
 
 	if (rx->dead || flow->ended || blame(flow, flow->ring))
 		return 0;
-	if (flow->rx_blocked && sl_ring_returned(flow->ring, &at)) {
-		flow->rx_blocked = flow->rx_starved = false;
+	if ((flow->rx_blocked || flow->rx_lent) && sl_ring_returned(flow->ring, &at)) {
+		flow->rx_blocked = flow->rx_starved = flow->rx_lent = false;
 		rx->tries_rx = true;
 	}
 	if (!rx->tries_rx)
@@ -58,8 +58,9 @@ int sl_flow_rx(struct flow *flow)
 	rx->tries_rx = false;
 	/* Perhaps it would have had more: a busy worker may not come to arm() for long. */
 	flow->rx_starved = n == -ENOBUFS;
+	flow->rx_lent = n == -EINPROGRESS;
 	flow->rx_blocked = flow->rx_starved || !sl_ring_room(flow->ring, &at);
-	if (flow->rx_starved)
+	if (flow->rx_starved || flow->rx_lent)
 		return 0;
 	if (n == -ENODATA) {
 		sl_store_release(&flow->ended, 1);

@@ -58,11 +58,13 @@ static bool arm_rx(struct flow *flow)
 
 	if (flow->rx->dead || flow->ended || sl_ring_broken(flow->ring))
 		return false;
-	if (!flow->rx_starved && sl_ring_room(flow->ring, &at)) {
+	if (flow->rx_lent || (!flow->rx_starved && sl_ring_room(flow->ring, &at))) {
 		flow->rx->want |= SL_PORT_RX;
-		return false;
+		if (!flow->rx_lent)
+			return false;
+	} else {
+		flow->rx_blocked = true;
 	}
-	flow->rx_blocked = true;
 	return sl_ring_returned(flow->ring, &at) ||
 	       (flow->shared && sl_ring_producer_sleep(flow->ring));
 }

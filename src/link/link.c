@@ -70,6 +70,8 @@ static int open_side(struct sl_link *link, unsigned i)
 		return sl_fail(EINVAL, "%s: has %u queues: 1 to %d are allowed",
 			       side->port->ops->kind, side->info.queues, QUEUES_MAX);
 	side->queues = side->info.queues;
+	side->carrier = true; /* until it is told */
+	side->known = side->info.attached;
 	side->generation = side->info.generation;
 	side->state = side->info.attached ? SIDE_UP : SIDE_STOPPED;
 	return 0;

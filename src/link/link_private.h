@@ -37,6 +37,8 @@ struct side {
 	uint32_t epoch;		   /* counts how often it went away */
 	uint32_t noticed;	   /* endpoints that know of this epoch */
 	uint32_t endpoints;
+	bool carrier;	 /* it was told that the other is up */
+	bool known;	 /* it was up once */
 	uint32_t broken; /* it broke a ring: it does not come back */
 	unsigned queues;
 	uint32_t delivered;   /* flows of this side that ended and are delivered */
@@ -74,6 +76,7 @@ struct flow {
 	struct endpoint *rx;
 	bool rx_blocked; /* no room was left, or no buffers: */
 	bool rx_starved; /* all of the source's are lent */
+	bool rx_lent;	 /* the source wants to know of what comes back */
 
 	struct lane *tx_lane; /* the sending lane's */
 	struct endpoint *tx;

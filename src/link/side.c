@@ -89,9 +89,26 @@ static void look(struct side *side, struct sl_link *link)
 		sl_side_gone(side, link, "its peer left");
 	if (sl_load_relaxed(&side->state) != SIDE_STOPPED || !info.attached)
 		return;
-	sl_log(&link->log, SL_LOG_WARN, "port %s is back", kind_of(side));
+	if (side->known)
+		sl_log(&link->log, SL_LOG_WARN, "port %s is back", kind_of(side));
+	else
+		sl_log(&link->log, SL_LOG_INFO, "port %s has its peer", kind_of(side));
+	side->known = true;
 	sl_store_release(&side->state, SIDE_UP);
 	sl_link_wake(link);
+}
+
+/* Is there somebody behind the other port? */
+static void tell_carrier(struct side *side, struct sl_link *link)
+{
+	const struct side *other = &link->sides[side == link->sides];
+	bool up = sl_load_acquire(&other->state) == SIDE_UP;
+
+	if (up == side->carrier)
+		return;
+	side->carrier = up;
+	if (side->port->ops->carrier)
+		side->port->ops->carrier(side->port, up);
 }
 
 int sl_side_step(struct side *side, struct sl_link *link, uint64_t now_ns)
@@ -99,6 +116,8 @@ int sl_side_step(struct side *side, struct sl_link *link, uint64_t now_ns)
 	const struct sl_port_ops *ops = side->port->ops;
 	int ret;
 
+	if (!sl_load_relaxed(&side->broken))
+		tell_carrier(side, link);
 	if (sl_load_acquire(&side->state) == SIDE_GONE) {
 		if (sl_load_acquire(&side->noticed) < side->endpoints)
 			return 0;

@@ -17,6 +17,7 @@
 #include "base/reason.h"
 #include "offer/blk.h"
 #include "offer/kinds.h"
+#include "space/limits.h"
 
 #define SECTOR	     512u
 #define SEGMENTS     126 /* with header and status 128 descriptors */
@@ -105,22 +106,17 @@ static int open_store(struct blk *b, const struct sl_args *args)
 	return 0;
 }
 
-static bool is_power_of_2(uint64_t n)
-{
-	return n && !(n & (n - 1));
-}
-
 static int check_sizes(struct blk *b, const struct sl_args *args)
 {
 	uint64_t block = sl_args_uint(args, "block-size", b->file.block);
 
-	if (!is_power_of_2(block))
+	if (!sl_power_of_two(block))
 		return sl_fail(EINVAL, "blk: block-size=%llu is no power of two",
 			       (unsigned long long)block);
 	if (block < b->file.block)
 		return sl_fail(EINVAL, "%s has blocks of %u bytes: block-size=%llu is too small",
 			       b->file.name, b->file.block, (unsigned long long)block);
-	if (!is_power_of_2(b->queue_size))
+	if (!sl_power_of_two(b->queue_size))
 		return sl_fail(EINVAL, "blk: queue-size=%u is no power of two", b->queue_size);
 	b->block = (uint32_t)block;
 	return 0;

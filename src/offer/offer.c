@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 
+#include <linux/vhost_types.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
@@ -31,8 +32,8 @@
 	 BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER))
 
 /* A new transport is a file in this folder and a row here. */
-static const struct sl_transport_kind *const kinds[] = {&sl_transport_vhost_user.kind,
-							&sl_transport_vduse.kind, NULL};
+static const struct sl_transport_kind *const kinds[] = {
+	&sl_transport_vhost_user.kind, &sl_transport_vduse.kind, &sl_transport_uduse.kind, NULL};
 
 const struct sl_transport_kind *const *sl_offer_kinds(void)
 {
@@ -78,6 +79,16 @@ void sl_offer_set_state(struct sl_offer *o, enum sl_offer_state state)
 		o->config.ended(o->config.ctx);
 }
 
+bool sl_offer_is_net(const struct sl_offer *o)
+{
+	return o->net;
+}
+
+void sl_offer_log_dirty(struct sl_offer *o, bool on)
+{
+	o->log_dirty = on;
+}
+
 void sl_offer_changed(struct sl_offer *o)
 {
 	if (o->transport)
@@ -86,8 +97,10 @@ void sl_offer_changed(struct sl_offer *o)
 
 int sl_offer_start(struct sl_offer *o, uint64_t features)
 {
-	/* Who may reach which memory is the transport's to say. */
-	uint64_t offered = sl_offer_features(o) | BIT(VIRTIO_F_ACCESS_PLATFORM);
+	/* Who may reach which memory, and who follows what is written, is the transport's to say.
+	 */
+	uint64_t offered =
+		sl_offer_features(o) | BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VHOST_F_LOG_ALL);
 
 	if (features & ~offered)
 		return sl_fail(EINVAL, "features 0x%llx were not offered",
@@ -160,6 +173,8 @@ static int step(struct sl_task *task, uint64_t now, bool look)
 		did = o->transport->ops->step(o->transport, now);
 	if (did < 0)
 		return end(o);
+	if (o->net)
+		return did;
 	for (unsigned i = 0; i < o->n_queues; i++)
 		did += sl_offer_queue_step(&o->queues[i], look);
 	if (did && o->model->ops->submit)
@@ -183,7 +198,7 @@ static bool arm(struct sl_task *task, uint64_t *deadline)
 	}
 	if (o->state != SL_OFFER_ENDED)
 		work = o->transport->ops->arm(o->transport, deadline);
-	for (unsigned i = 0; i < o->n_queues; i++)
+	for (unsigned i = 0; i < o->n_queues && !o->net; i++)
 		work |= sl_offer_queue_arm(&o->queues[i]);
 	if (o->reap.fd >= 0) {
 		work |= sl_worker_watch(o->config.worker, &o->reap, EPOLLIN) < 0;
@@ -196,30 +211,6 @@ static bool arm(struct sl_task *task, uint64_t *deadline)
  * Beginning and end.
  */
 
-static int open_transport(struct sl_offer *o)
-{
-	const char *via = o->config.via;
-	size_t len = strcspn(via, ":");
-	struct sl_args *args;
-	int ret;
-
-	for (const struct sl_transport_kind *const *k = kinds; *k; k++) {
-		const struct transport_ops *ops = (const void *)*k; /* it comes first */
-
-		if (strlen((*k)->kind) != len || strncmp((*k)->kind, via, len))
-			continue;
-		ret = sl_args_parse((*k)->kind, via[len] ? via + len + 1 : "", (*k)->params, &args);
-		if (ret)
-			return ret;
-		ret = ops->open(o, args, &o->transport);
-		sl_args_release(args);
-		return ret;
-	}
-	return sl_fail(EINVAL,
-		       "no way \"%.*s\" to offer a device; there are vhost-user: and vduse:",
-		       (int)sl_min(len, (size_t)KIND_MAX), via);
-}
-
 static int check_model(const struct sl_model_info *info)
 {
 	if (!info->queues || !info->queue_size || info->queue_size & (info->queue_size - 1) ||
@@ -229,7 +220,32 @@ static int check_model(const struct sl_model_info *info)
 	return 0;
 }
 
-int sl_offer_create(const struct sl_offer_config *config, struct sl_offer **out)
+static struct sl_offer *make(const struct sl_offer_config *config, const struct sl_model_info *info,
+			     struct sl_net *net)
+{
+	struct sl_offer *o = calloc(1, sizeof(*o) + sizeof(*o->queues) * info->queues);
+
+	if (!o)
+		return NULL;
+	o->task = (struct sl_task){.step = step, .arm = arm};
+	o->config = *config;
+	o->model = config->model;
+	o->info = *info;
+	o->net = net;
+	o->service = net ? &sl_offer_packets : &sl_offer_requests;
+	o->n_queues = info->queues;
+	o->left = -EAGAIN;
+	o->reap.fd = o->model->ops->fd ? o->model->ops->fd(o->model) : -1;
+	for (unsigned i = 0; i < o->n_queues; i++) {
+		o->queues[i].offer = o;
+		o->queues[i].index = (uint16_t)i;
+		o->queues[i].kick.fd = -1;
+	}
+	return o;
+}
+
+int sl_offer_open(const struct sl_offer_config *config, const struct transport_ops *via,
+		  const struct sl_args *args, struct sl_net *net, struct sl_offer **out)
 {
 	struct sl_model_info info = {0};
 	struct sl_offer *o;
@@ -239,24 +255,12 @@ int sl_offer_create(const struct sl_offer_config *config, struct sl_offer **out)
 	ret = check_model(&info);
 	if (ret)
 		return ret;
-	o = calloc(1, sizeof(*o) + sizeof(*o->queues) * info.queues);
+	o = make(config, &info, net);
 	if (!o)
 		return sl_fail(ENOMEM, "no memory for an offer");
-	o->task = (struct sl_task){.step = step, .arm = arm};
-	o->config = *config;
-	o->model = config->model;
-	o->info = info;
-	o->n_queues = info.queues;
-	o->left = -EAGAIN;
-	o->reap.fd = o->model->ops->fd ? o->model->ops->fd(o->model) : -1;
-	for (unsigned i = 0; i < o->n_queues; i++) {
-		o->queues[i].offer = o;
-		o->queues[i].index = (uint16_t)i;
-		o->queues[i].kick.fd = -1;
-	}
 	ret = sl_space_create(NULL, &o->space);
 	if (!ret)
-		ret = open_transport(o);
+		ret = via->open(o, args, &o->transport);
 	if (ret) {
 		sl_space_release(o->space);
 		free(o);
@@ -267,6 +271,35 @@ int sl_offer_create(const struct sl_offer_config *config, struct sl_offer **out)
 	sl_worker_add(config->worker, &o->task);
 	*out = o;
 	return 0;
+}
+
+static const struct transport_ops *find_transport(const char *via, size_t len)
+{
+	for (const struct sl_transport_kind *const *k = kinds; *k; k++)
+		if (strlen((*k)->kind) == len && !strncmp((*k)->kind, via, len))
+			return (const void *)*k; /* it comes first */
+	return NULL;
+}
+
+int sl_offer_create(const struct sl_offer_config *config, struct sl_offer **out)
+{
+	size_t len = strcspn(config->via, ":");
+	const struct transport_ops *via = find_transport(config->via, len);
+	struct sl_args *args;
+	int ret;
+
+	if (!via)
+		return sl_fail(EINVAL,
+			       "no way \"%.*s\" to offer a device; there are vhost-user:, vduse: "
+			       "and uduse:",
+			       (int)sl_min(len, (size_t)KIND_MAX), config->via);
+	ret = sl_args_parse(via->kind.kind, config->via[len] ? config->via + len + 1 : "",
+			    via->kind.params, &args);
+	if (ret)
+		return ret;
+	ret = sl_offer_open(config, via, args, NULL, out);
+	sl_args_release(args);
+	return ret;
 }
 
 static bool queues_stopped(struct sl_offer *o)

@@ -26,6 +26,8 @@ struct transport;
  *             could not be told
  * @broken:    a queue broke: error eventfd, DEVICE_NEEDS_RESET, whatever there is
  * @changed:   the configuration space has changed
+ * @dirty:     bytes of the driver's memory were written, while sl_offer_log_dirty() is on: they are
+ *             marked for who migrates it; any thread that serves a queue. NULL: it never is
  * @stop:      leave in order. -EAGAIN to be called again, while the offer goes on serving:
  * detaching may need answers and requests; the offer gives up after ten seconds. Queues that run
  * when it has returned 0 are drained and stopped by the offer. NULL: nothing to do
@@ -39,6 +41,7 @@ struct transport_ops {
 	bool (*interrupt)(struct transport *t, uint16_t queue);
 	void (*broken)(struct transport *t, uint16_t queue);
 	void (*changed)(struct transport *t);
+	void (*dirty)(struct transport *t, const void *at, size_t len);
 	int (*stop)(struct transport *t);
 	void (*close)(struct transport *t);
 };
@@ -86,6 +89,25 @@ int sl_offer_map(struct sl_offer *o, sl_iova iova, const struct sl_region *regio
  * sl_offer_quiesce(). Return: as sl_space_unmap().
  */
 int sl_offer_unmap(struct sl_offer *o, struct sl_iova_range range);
+
+/** sl_offer_log_dirty() - from now on each write to the driver's memory is told to dirty(), or no
+ * more. No packet moves while a transport's step() runs, so nothing is missed */
+void sl_offer_log_dirty(struct sl_offer *o, bool on);
+
+/** sl_offer_announce() - the driver has moved to another host (VHOST_USER_SEND_RARP): tell the
+ * network where @mac is now. Of a model that is a NIC; else nothing happens */
+void sl_offer_announce(struct sl_offer *o, const uint8_t mac[6]);
+
+/** sl_offer_set_mtu() - what the driver's side was configured to (VHOST_USER_NET_SET_MTU). Return:
+ * 0; -EINVAL when it cannot be; of a model that is a NIC, else -EOPNOTSUPP */
+int sl_offer_set_mtu(struct sl_offer *o, uint16_t mtu);
+
+/* Of a NIC's virtqueue: what it keeps in a log, where there is one: where it stands. */
+#define SL_NET_LOG_ENTRIES 1024u
+#define SL_NET_LOG_LEN	   (64u + 8 * SL_NET_LOG_ENTRIES)
+
+/** sl_offer_is_net() - packets, not requests: a log has SL_NET_LOG_LEN bytes for each queue */
+bool sl_offer_is_net(const struct sl_offer *o);
 
 /** sl_offer_space() - all of that */
 struct sl_space *sl_offer_space(const struct sl_offer *o);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The device, in the kernel: made, found, destroyed. */
-#include <fcntl.h>
+/* The device: made, or found; what it says of itself. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
+
+#include <linux/virtio_ids.h>
 
 #include "base/bytes.h"
-#include "base/fd.h"
 #include "base/reason.h"
 #include "offer/vduse.h"
 
@@ -27,46 +26,11 @@ int sl_vduse_name(const char *name)
 	return 0;
 }
 
-int sl_vduse_control(void)
-{
-	uint64_t version = VDUSE_API_VERSION;
-	int ret, fd = open(VDUSE_CONTROL, O_RDWR | O_CLOEXEC);
-
-	if (fd < 0 && (errno == ENOENT || errno == ENODEV || errno == ENXIO))
-		return sl_fail(errno, "this kernel has no VDUSE: modprobe vduse");
-	if (fd < 0)
-		return sl_fail(errno, "cannot open " VDUSE_CONTROL ": %m");
-	if (!ioctl(fd, VDUSE_SET_API_VERSION, &version))
-		return fd;
-	ret = sl_fail(errno, "this kernel's VDUSE is not of version %d: %m", VDUSE_API_VERSION);
-	sl_fd_close(&fd);
-	return ret;
-}
-
-int sl_vduse_destroy(int control, const char *name)
-{
-	char text[VDUSE_NAME_MAX] = {0};
-	char path[VDUSE_NAME_MOST + 16];
-
-	snprintf(text, sizeof(text), "%s", name);
-	if (!ioctl(control, VDUSE_DESTROY_DEV, text))
-		return 0;
-	snprintf(path, sizeof(path), "/dev/vduse/%s", name);
-	if (errno == EINVAL && access(path, F_OK))
-		return sl_fail(ENOENT, "there is no VDUSE device %s", name);
-	if (errno == EBUSY)
-		return sl_fail(EBUSY, "%s is busy: %s", name,
-			       sl_vdpa_attached(name) ? "it is attached"
-						      : "a process has it open, its daemon");
-	return sl_fail(errno, "%s cannot be destroyed: %m", name);
-}
-
 static int make(struct vduse *v)
 {
-	size_t len = sizeof(struct vduse_dev_config) + v->info.config_len;
-	struct vduse_dev_config *c = calloc(1, len);
+	struct vduse_dev_config *c = calloc(1, sizeof(*c) + v->info.config_len);
 	struct sl_model *m = sl_offer_model(v->transport.offer);
-	int ret = 0;
+	int ret;
 
 	if (!c)
 		return sl_fail(ENOMEM, "no memory for a VDUSE device");
@@ -77,69 +41,69 @@ static int make(struct vduse *v)
 	c->vq_align = VQ_ALIGN;
 	c->config_size = v->info.config_len;
 	m->ops->get_config(m, c->config);
-	if (ioctl(v->control, VDUSE_CREATE_DEV, c))
-		ret = errno == EEXIST ? -EEXIST
-				      : sl_fail(errno,
-						"the kernel makes no VDUSE device %s of kind "
-						"%u: %m",
-						v->name, v->info.device_id);
+	ret = v->kernel->call(v, VDUSE_CREATE_DEV, c);
 	free(c);
-	return ret;
+	if (ret == -EPERM && v->info.device_id == VIRTIO_ID_NET)
+		return sl_fail(EPERM, "a network device for this kernel, %s, needs CAP_NET_ADMIN",
+			       v->name);
+	return !ret || ret == -EEXIST
+		       ? ret
+		       : sl_fail(-ret, "no VDUSE device %s of kind %u can be made: %s", v->name,
+				 v->info.device_id, strerror(-ret));
+}
+
+static int find(struct vduse *v)
+{
+	char name[VDUSE_NAME_MAX] = {0};
+	int ret;
+
+	memcpy(name, v->name, sizeof(v->name));
+	ret = v->kernel->call(v, UDUSE_OPEN, name);
+	if (ret == -EBUSY)
+		return sl_fail(EBUSY, "another process serves %s", v->name);
+	return ret ? sl_fail(-ret, "cannot open VDUSE device %s: %s", v->name, strerror(-ret)) : 0;
 }
 
 static int set_up_queues(struct vduse *v)
 {
 	for (unsigned i = 0; i < v->info.queues; i++) {
 		struct vduse_vq_config config = {.index = i, .max_size = v->info.queue_size};
+		int ret = v->kernel->call(v, VDUSE_VQ_SETUP, &config);
 
-		if (ioctl(v->fd, VDUSE_VQ_SETUP, &config))
-			return sl_fail(errno,
-				       "queue %u of %s cannot be set up: %m: is it a device with "
-				       "fewer? sluice vduse destroy %s",
-				       i, v->name, v->name);
+		if (ret)
+			return sl_fail(-ret,
+				       "queue %u of %s cannot be set up: %s: is it a device with "
+				       "fewer? %s",
+				       i, v->name, strerror(-ret), v->anew);
 	}
 	return 0;
 }
 
 int sl_vduse_create(struct vduse *v)
 {
-	char path[VDUSE_NAME_MOST + 16];
-	int ret;
+	int ret = make(v);
 
-	v->control = sl_vduse_control();
-	if (v->control < 0)
-		return v->control;
-	ret = make(v);
-	if (ret && ret != -EEXIST)
-		return ret;
 	v->created = !ret;
-	snprintf(path, sizeof(path), "/dev/vduse/%s", v->name);
-	v->fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	if (v->fd < 0)
-		return sl_fail(errno,
-			       errno == EBUSY ? "another process serves %s"
-					      : "cannot open VDUSE device %s: %m",
-			       v->name);
-	return set_up_queues(v);
+	if (ret == -EEXIST)
+		ret = find(v);
+	return ret ? ret : set_up_queues(v);
 }
 
 int sl_vduse_set_config(struct vduse *v)
 {
 	struct sl_model *m = sl_offer_model(v->transport.offer);
 	struct vduse_config_data *c = calloc(1, sizeof(*c) + v->info.config_len);
-	int ret = 0;
+	int ret;
 
 	if (!c)
 		return sl_fail(ENOMEM, "no memory for a configuration space");
 	c->length = v->info.config_len;
 	m->ops->get_config(m, c->buffer);
-	if (ioctl(v->fd, VDUSE_DEV_SET_CONFIG, c))
-		ret = errno == EPERM
-			      ? sl_fail(EIO,
-					"the kernel has given %s up, since it was not answered in "
-					"time: sluice vduse destroy %s --detach",
-					v->name, v->name)
-			      : sl_fail(errno, "configuration space of %s: %m", v->name);
+	ret = v->kernel->call(v, VDUSE_DEV_SET_CONFIG, c);
 	free(c);
-	return ret;
+	if (ret == -EPERM)
+		return sl_fail(EIO,
+			       "the kernel has given %s up, since it was not answered in time: %s",
+			       v->name, v->anew);
+	return ret ? sl_fail(-ret, "configuration space of %s: %s", v->name, strerror(-ret)) : 0;
 }

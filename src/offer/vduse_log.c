@@ -30,14 +30,12 @@ static struct log_head head_of(const struct vduse *v)
 				 v->info.queues, v->info.queue_size, v->info.config_len};
 }
 
-static int open_dir(const char *path)
+int sl_vduse_log_dir(struct vduse *v, const char *path)
 {
-	int fd;
-
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return sl_fail(errno, "no folder %s for the in-flight log: %m", path);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? sl_fail(errno, "cannot open the folder %s: %m", path) : fd;
+	v->log.dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return v->log.dir < 0 ? sl_fail(errno, "cannot open the folder %s: %m", path) : 0;
 }
 
 /* Somebody else's file could be a trap: it says where our process writes. */
@@ -79,15 +77,13 @@ static int map(struct vduse *v, int fd, bool fresh)
 	if (fresh || !((const struct log_head *)(const void *)log->map)->magic)
 		memcpy(log->map, &head, sizeof(head));
 	else if (memcmp(log->map, &head, sizeof(head)))
-		return sl_fail(
-			EEXIST,
-			"there is a device %s already, with other queues or features: sluice "
-			"vduse destroy %s",
-			v->name, v->name);
+		return sl_fail(EEXIST,
+			       "there is a device %s already, with other queues or features: %s",
+			       v->name, v->anew);
 	return 0;
 }
 
-int sl_vduse_log_open(struct vduse *v, const char *dir, bool fresh)
+int sl_vduse_log_open(struct vduse *v, bool fresh)
 {
 	size_t split = sl_virtq_inflight_len(v->info.queue_size, false),
 	       packed = sl_virtq_inflight_len(v->info.queue_size, true);
@@ -98,9 +94,6 @@ int sl_vduse_log_open(struct vduse *v, const char *dir, bool fresh)
 	snprintf(log->file, sizeof(log->file), "%s.log", v->name);
 	log->stride = sl_max(split, packed);
 	log->len = LOG_HEAD + log->stride * v->info.queues;
-	log->dir = open_dir(dir);
-	if (log->dir < 0)
-		return log->dir;
 	fd = open_file(v, &st);
 	if (fd < 0)
 		return fd;
@@ -133,5 +126,4 @@ void sl_vduse_log_close(struct vduse *v, bool remove)
 	v->log.map = NULL;
 	if (remove && v->log.dir >= 0)
 		unlinkat(v->log.dir, v->log.file, 0);
-	sl_fd_close(&v->log.dir);
 }

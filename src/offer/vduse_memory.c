@@ -4,12 +4,9 @@
  * this kernel's gets a bounce buffer at address 0 with its first request, which nobody tells us;
  * memory of ours can take its place (UMEM).
  */
-#include <linux/magic.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 
 #include "base/bytes.h"
 #include "base/fd.h"
@@ -44,35 +41,20 @@ static bool same(const struct vduse_mapping *m, const struct vduse_mapping *othe
  * One entry.
  */
 
-/* A file of huge pages is mapped in those. */
-static size_t page_of(int fd)
+static int map_file(const struct vduse *v, struct vduse_mapping *m, int fd)
 {
-	struct statfs fs;
+	unsigned how = (m->entry.perm & VDUSE_ACCESS_WO ? FILE_MAP_WRITE : 0) |
+		       (sl_offer_is_net(v->transport.offer) ? FILE_MAP_KEEP : 0);
 
-	return !fstatfs(fd, &fs) && fs.f_type == HUGETLBFS_MAGIC ? (size_t)fs.f_bsize
-								 : (size_t)sysconf(_SC_PAGESIZE);
-}
-
-static int map_file(struct vduse_mapping *m, int fd)
-{
-	size_t page = page_of(fd), head = m->entry.offset & (page - 1);
-	int prot = PROT_READ | (m->entry.perm & VDUSE_ACCESS_WO ? PROT_WRITE : 0);
-
-	m->map_len = (head + m->region.len + page - 1) & ~(page - 1);
-	m->map = mmap(NULL, m->map_len, prot, MAP_SHARED, fd, (off_t)(m->entry.offset - head));
-	if (m->map == MAP_FAILED)
-		return sl_fail(errno, "%zu bytes of the driver's cannot be mapped: %m",
-			       m->region.len);
-	m->region.base = m->map + head;
-	return 0;
+	return sl_file_map(fd, m->entry.offset, m->region.len, how, &m->map);
 }
 
 /* Is it the bounce buffer, which memory of ours may replace? */
-static bool can_umem(const struct vduse *v, const struct vduse_iotlb_entry *e)
+static bool can_umem(struct vduse *v, const struct vduse_iotlb_entry *e)
 {
 	struct vduse_iova_info info = {.start = e->start, .last = e->last};
 
-	return v->want_umem && !e->start && !ioctl(v->fd, VDUSE_IOTLB_GET_INFO, &info) &&
+	return v->want_umem && !e->start && !v->kernel->call(v, VDUSE_IOTLB_GET_INFO, &info) &&
 	       info.start == e->start && info.last == e->last &&
 	       info.capability & VDUSE_IOVA_CAP_UMEM;
 }
@@ -83,20 +65,21 @@ static int map_umem(struct vduse *v, struct vduse_mapping *m)
 	struct vduse_iova_umem umem = {.iova = m->entry.start, .size = m->region.len};
 
 	/* Shared, so that a process of ours that is forked gets no copy. */
-	m->map = mmap(NULL, m->region.len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-		      0);
-	if (m->map == MAP_FAILED)
+	void *map = mmap(NULL, m->region.len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			 -1, 0);
+
+	if (map == MAP_FAILED)
 		return -errno;
-	umem.uaddr = (uintptr_t)m->map;
-	if (ioctl(v->fd, VDUSE_IOTLB_REG_UMEM, &umem)) {
+	umem.uaddr = (uintptr_t)map;
+	errno = -v->kernel->call(v, VDUSE_IOTLB_REG_UMEM, &umem);
+	if (errno) {
 		int err = errno;
 
-		munmap(m->map, m->region.len);
+		munmap(map, m->region.len);
 		errno = err;
 		return -errno;
 	}
-	m->map_len = m->region.len;
-	m->region.base = m->map;
+	m->map = (struct file_map){map, map, m->region.len};
 	m->umem = true;
 	return 0;
 }
@@ -112,7 +95,7 @@ static int map_either(struct vduse *v, struct vduse_mapping *m, int fd)
 					 "unlimited, or LimitMEMLOCK=infinity"
 				       : "");
 	}
-	return map_file(m, fd);
+	return map_file(v, m, fd);
 }
 
 static void unmap(struct vduse *v, struct vduse_mapping *m)
@@ -120,20 +103,8 @@ static void unmap(struct vduse *v, struct vduse_mapping *m)
 	struct vduse_iova_umem umem = {.iova = m->entry.start, .size = m->region.len};
 
 	if (m->umem)
-		ioctl(v->fd, VDUSE_IOTLB_DEREG_UMEM, &umem);
-	munmap(m->map, m->map_len);
-}
-
-/* Regions come and go; few are there at a time. */
-static uint16_t region_id(struct vduse *v)
-{
-	for (size_t i = 0; i < v->n_mappings; i++) {
-		if (v->mappings[i].region.id != v->next_region)
-			continue;
-		v->next_region++;
-		i = SIZE_MAX;
-	}
-	return v->next_region++;
+		v->kernel->call(v, VDUSE_IOTLB_DEREG_UMEM, &umem);
+	sl_file_unmap(&m->map);
 }
 
 static int add(struct vduse *v, size_t at, struct vduse_mapping *m, int fd)
@@ -150,11 +121,11 @@ static int add(struct vduse *v, size_t at, struct vduse_mapping *m, int fd)
 		.fd = -1,
 		.access = (m->entry.perm & VDUSE_ACCESS_RO ? SL_REGION_READ : 0) |
 			  (m->entry.perm & VDUSE_ACCESS_WO ? SL_REGION_WRITE : 0),
-		.id = region_id(v),
 	};
 	ret = map_either(v, m, fd);
 	if (ret)
 		return ret;
+	m->region.base = m->map.base;
 	ret = sl_offer_map(v->transport.offer, (sl_iova){m->entry.start}, &m->region);
 	if (ret) {
 		unmap(v, m);
@@ -189,9 +160,10 @@ static int next_entry(struct vduse *v, uint64_t from, struct vduse_mapping *m)
 	int fd;
 
 	*m = (struct vduse_mapping){.entry = {.start = from, .last = UINT64_MAX}};
-	fd = ioctl(v->fd, VDUSE_IOTLB_GET_FD, &m->entry);
+	fd = v->kernel->call(v, VDUSE_IOTLB_GET_FD, &m->entry);
 	if (fd < 0)
-		return errno == EINVAL ? -ENOENT : sl_fail(errno, "IOTLB of %s: %m", v->name);
+		return fd == -EINVAL ? -ENOENT
+				     : sl_fail(-fd, "IOTLB of %s: %s", v->name, strerror(-fd));
 	if (sl_vduse_entry(&m->entry, from) || fstat(fd, &st)) {
 		sl_fd_close(&fd);
 		return -EPROTO;
@@ -241,7 +213,7 @@ int sl_vduse_memory_sync(struct vduse *v)
 	if (!keep)
 		return sl_fail(ENOMEM, "no memory for a driver's mappings");
 	ret = walk(v, keep);
-	for (size_t i = v->n_mappings; i--;)
+	for (size_t i = v->n_mappings; !ret && i--;)
 		if (!keep[i])
 			drop(v, i);
 	free(keep);

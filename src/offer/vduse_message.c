@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Control requests: one at a time, each answered when what it asks for is done. */
-#include <sys/ioctl.h>
-#include <unistd.h>
+#include <string.h>
 
 #include <linux/virtio_config.h>
 
@@ -16,9 +15,10 @@
 int sl_vduse_features(struct vduse *v)
 {
 	uint64_t features;
+	int ret = v->kernel->call(v, VDUSE_DEV_GET_FEATURES, &features);
 
-	if (ioctl(v->fd, VDUSE_DEV_GET_FEATURES, &features))
-		return sl_fail(errno, "the driver's features of %s: %m", v->name);
+	if (ret)
+		return sl_fail(-ret, "the driver's features of %s: %s", v->name, strerror(-ret));
 	if (features & ~v->features || ~features & FEATURES_NEEDED)
 		return sl_fail(EPROTO, "the driver of %s wants features 0x%llx, of 0x%llx", v->name,
 			       (unsigned long long)features, (unsigned long long)v->features);
@@ -33,7 +33,9 @@ static int reset(struct vduse *v)
 
 	if (ret)
 		return ret;
+	sl_vduse_log_set_runs(v, 0);
 	sl_vduse_memory_clear(v);
+	v->looked = false;
 	v->status = 0;
 	sl_offer_set_state(v->transport.offer, SL_OFFER_WAITING);
 	return 0;
@@ -75,17 +77,15 @@ static int set_status(struct vduse *v, uint8_t status)
 
 static int update(struct vduse *v)
 {
-	struct sl_offer *o = v->transport.offer;
 	int ret;
 
 	if (!(v->status & VIRTIO_CONFIG_S_DRIVER_OK))
 		return 0;
-	if (!sl_offer_quiesce(o, true))
-		return -EAGAIN;
-	ret = sl_vduse_memory_sync(v);
+	ret = sl_vduse_queues_park(v);
 	if (!ret)
-		ret = sl_vduse_queues_moved(v);
-	sl_offer_quiesce(o, false);
+		ret = sl_vduse_memory_sync(v);
+	if (!ret)
+		ret = sl_vduse_queues_unpark(v);
 	return ret;
 }
 
@@ -104,6 +104,13 @@ static int act(struct vduse *v, struct vduse_dev_response *response)
 	}
 }
 
+static int respond(struct vduse *v, const struct vduse_dev_response *response)
+{
+	int ret = v->kernel->respond(v, response);
+
+	return ret ? sl_fail(-ret, "%s cannot be answered: %s", v->name, strerror(-ret)) : 1;
+}
+
 static int answer(struct vduse *v)
 {
 	struct vduse_dev_response response;
@@ -118,34 +125,30 @@ static int answer(struct vduse *v)
 		response.result = VDUSE_REQ_RESULT_FAILED;
 	}
 	v->asked = false;
-	/* One that nobody waits for any more (ENOENT) is none of ours either. */
-	if (write(v->fd, &response, sizeof(response)) != sizeof(response) && errno != ENOENT)
-		return sl_fail(errno, "%s cannot be answered: %m", v->name);
-	return 1;
+	return respond(v, &response);
 }
 
 int sl_vduse_message(struct vduse *v)
 {
 	uint8_t bytes[VDUSE_REQUEST_LEN];
-	ssize_t len;
+	int len;
 
 	if (v->asked)
 		return answer(v);
-	len = read(v->fd, bytes, sizeof(bytes));
-	if (len < 0 && errno == EAGAIN)
+	len = v->kernel->read(v, bytes);
+	if (len == -EAGAIN)
 		v->watch.ready = 0;
 	if (len < 0)
-		return errno == EAGAIN || errno == EINTR
+		return len == -EAGAIN || len == -EINTR
 			       ? 0
-			       : sl_fail(errno, "no more requests from %s: %m", v->name);
+			       : sl_fail(-len, "no more requests from %s: %s", v->name,
+					 strerror(-len));
 	if (sl_vduse_request(bytes, (size_t)len, v->info.queues, &v->request)) {
 		struct vduse_dev_response refused;
 
 		sl_log(sl_offer_log(v->transport.offer), SL_LOG_WARN, "refused: %s", sl_reason());
 		sl_vduse_response(&v->request, VDUSE_REQ_RESULT_FAILED, &refused);
-		return write(v->fd, &refused, sizeof(refused)) < 0 && errno != ENOENT
-			       ? sl_fail(errno, "%s cannot be answered: %m", v->name)
-			       : 1;
+		return respond(v, &refused);
 	}
 	v->asked = true;
 	return answer(v);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Queues: where their rings are, kicks, interrupts; a ring whose memory goes waits until it is
  * back. */
+#include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 
+#include "base/barrier.h"
 #include "base/bytes.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -20,12 +21,42 @@ static int miss(void *ctx, sl_iova iova, uint64_t len)
 	return ret ? ret : v->n_mappings > before ? 0 : -EFAULT;
 }
 
-static int get_info(const struct vduse *v, uint16_t queue, struct vduse_vq_info *info)
+/* Of a NIC, whose queues have threads of their own: nothing is mapped while they run. */
+static int miss_later(void *ctx, sl_iova iova, uint64_t len)
 {
+	struct vduse *v = ctx;
+
+	(void)iova, (void)len;
+	if (sl_load_relaxed(&v->looked))
+		return -EFAULT;
+	sl_store_relaxed(&v->missed, true);
+	sl_worker_wake(sl_offer_worker(v->transport.offer));
+	return -EAGAIN;
+}
+
+int sl_vduse_queues_missed(struct vduse *v)
+{
+	size_t before = v->n_mappings;
+	int ret;
+
+	if (!v->missed)
+		return 0;
+	v->missed = false;
+	ret = sl_vduse_memory_add(v);
+	v->looked = v->n_mappings == before;
+	for (uint16_t i = 0; i < v->info.queues; i++)
+		if (sl_offer_queue_running(v->transport.offer, i))
+			sl_offer_queue_kick(v->transport.offer, i, v->queues[i].kick);
+	return ret;
+}
+
+static int get_info(struct vduse *v, uint16_t queue, struct vduse_vq_info *info)
+{
+	int ret;
+
 	*info = (struct vduse_vq_info){.index = queue};
-	return ioctl(v->fd, VDUSE_VQ_GET_INFO, info)
-		       ? sl_fail(errno, "queue %u of %s: %m", queue, v->name)
-		       : 0;
+	ret = v->kernel->call(v, VDUSE_VQ_GET_INFO, info);
+	return ret ? sl_fail(-ret, "queue %u of %s: %s", queue, v->name, strerror(-ret)) : 0;
 }
 
 /* Where a driver says that it begins: with nothing in flight. */
@@ -67,13 +98,15 @@ static int set_kick(struct vduse *v, uint16_t queue)
 {
 	struct vduse_queue *q = &v->queues[queue];
 	struct vduse_vq_eventfd e = {.index = queue};
+	int ret;
 
 	if (q->kick < 0)
 		q->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	e.fd = q->kick;
-	if (q->kick < 0 || ioctl(v->fd, VDUSE_VQ_SETUP_KICKFD, &e))
-		return sl_fail(errno, "no kick event for queue %u of %s: %m", queue, v->name);
-	return 0;
+	ret = q->kick < 0 ? -errno : v->kernel->call(v, VDUSE_VQ_SETUP_KICKFD, &e);
+	return ret ? sl_fail(-ret, "no kick event for queue %u of %s: %s", queue, v->name,
+			     strerror(-ret))
+		   : 0;
 }
 
 /* @state: NULL for where the driver says that it begins */
@@ -81,23 +114,27 @@ static int start(struct vduse *v, uint16_t queue, const struct vduse_vq_info *in
 		 const struct virtq_ring_state *state, bool resume)
 {
 	struct vduse_queue *q = &v->queues[queue];
+	void *areas[3];
+	bool net = sl_offer_is_net(v->transport.offer);
 	struct virtq_setup setup = {
 		.size = (uint16_t)info->num,
-		.log = sl_vduse_log_queue(v, queue),
+		.log = net ? NULL : sl_vduse_log_queue(v, queue),
 		.resume = resume,
-		.miss = miss,
+		.miss = !v->kernel->lazy ? NULL
+			: net		 ? miss_later
+					 : miss,
 		.miss_ctx = v,
 		.state = state ? *state : first_state(v, info),
 	};
-	int ret = find_rings(v, info, q->areas);
+	int ret = find_rings(v, info, areas);
 
 	if (!ret)
 		ret = set_kick(v, queue);
 	if (ret)
 		return ret;
-	setup.desc = q->areas[0];
-	setup.driver = q->areas[1];
-	setup.device = q->areas[2];
+	setup.desc = areas[0];
+	setup.driver = areas[1];
+	setup.device = areas[2];
 	ret = sl_offer_queue_start(v->transport.offer, queue, &setup, q->kick);
 	if (ret)
 		return ret;
@@ -106,14 +143,19 @@ static int start(struct vduse *v, uint16_t queue, const struct vduse_vq_info *in
 	return 0;
 }
 
-bool sl_vduse_queues_ran(struct vduse *v)
+int sl_vduse_queues_ran(struct vduse *v)
 {
-	struct vduse_vq_info info;
+	int ret = 0;
 
-	for (uint16_t i = 0; i < v->info.queues; i++)
-		if (sl_vduse_log_runs(v) >> i & 1 && !get_info(v, i, &info) && info.ready)
-			return true;
-	return false;
+	for (uint16_t i = 0; i < v->info.queues && !ret; i++) {
+		struct vduse_vq_info info = {.ready = 0};
+
+		if (sl_vduse_log_runs(v) >> i & 1)
+			ret = get_info(v, i, &info);
+		if (!ret && info.ready)
+			ret = 1;
+	}
+	return ret;
 }
 
 int sl_vduse_queues_start(struct vduse *v, bool resume)
@@ -156,39 +198,43 @@ int sl_vduse_queues_stop(struct vduse *v)
 		return ret;
 	for (uint16_t i = 0; i < v->info.queues; i++)
 		v->queues[i].parked = v->queues[i].irq = false;
-	sl_vduse_log_set_runs(v, 0);
 	return 0;
 }
 
-static int moved(struct vduse *v, uint16_t queue)
+int sl_vduse_queues_park(struct vduse *v)
 {
-	struct vduse_queue *q = &v->queues[queue];
-	bool running = sl_offer_queue_running(v->transport.offer, queue);
-	struct vduse_vq_info info;
-	void *areas[3];
-	int ret;
+	int ret = 0;
 
-	if (!running && !q->parked)
-		return 0;
-	ret = get_info(v, queue, &info);
-	if (!ret)
-		ret = sl_vduse_vq_info(&info, v->packed, v->info.queue_size);
-	if (!ret)
-		ret = find_rings(v, &info, areas);
-	if (!ret && running && !memcmp(areas, q->areas, sizeof(areas)))
-		return 0;
-	if (running && sl_offer_queue_stop(v->transport.offer, queue, &q->state))
-		return sl_fail(EBUSY, "queue %u of %s does not stop", queue, v->name);
-	q->parked = true;
-	return ret ? 0 : start(v, queue, &info, &q->state, true);
+	for (uint16_t i = 0; i < v->info.queues; i++) {
+		struct vduse_queue *q = &v->queues[i];
+		struct sl_offer_queue_stats stats;
+
+		if (!sl_offer_queue_running(v->transport.offer, i))
+			continue;
+		sl_offer_get_stats(v->transport.offer, i, &stats);
+		if (sl_offer_queue_stop(v->transport.offer, i, &q->state))
+			ret = -EAGAIN;
+		else
+			q->parked = !stats.broken; /* which it stays until a reset */
+	}
+	return ret;
 }
 
-int sl_vduse_queues_moved(struct vduse *v)
+int sl_vduse_queues_unpark(struct vduse *v)
 {
 	for (uint16_t i = 0; i < v->info.queues; i++) {
-		int ret = moved(v, i);
+		struct vduse_queue *q = &v->queues[i];
+		struct vduse_vq_info info;
+		int ret;
 
-		if (ret)
+		if (!q->parked)
+			continue;
+		ret = get_info(v, i, &info);
+		if (!ret)
+			ret = sl_vduse_vq_info(&info, v->packed, v->info.queue_size);
+		if (!ret)
+			ret = start(v, i, &info, &q->state, true);
+		if (ret && ret != -EFAULT)
 			return ret;
 	}
 	return 0;
@@ -220,12 +266,24 @@ int sl_vduse_queue_state(struct vduse *v, uint16_t queue, struct vduse_dev_respo
 	return 0;
 }
 
-/* The kernel takes none before it has our answer to DRIVER_OK, which it may be reading just now. */
-bool sl_vduse_queue_interrupt(struct vduse *v, uint16_t queue)
+/* The kernel takes none before it has our answer to DRIVER_OK, which it may be reading just now.
+ * Return: true when it has to be tried again */
+static bool inject(struct vduse *v, uint16_t queue)
 {
 	uint32_t index = queue;
+	int ret = v->kernel->call(v, VDUSE_VQ_INJECT_IRQ, &index);
 
-	v->queues[queue].irq = ioctl(v->fd, VDUSE_VQ_INJECT_IRQ, &index) && errno == EINVAL;
+	v->queues[queue].irq = ret == -EINVAL || ret == -EAGAIN;
+	return v->queues[queue].irq;
+}
+
+bool sl_vduse_queue_interrupt(struct transport *t, uint16_t queue)
+{
+	struct vduse *v = sl_vduse_of(t);
+
+	/* A NIC's queues are not the worker's, who tries again. */
+	if (inject(v, queue) && sl_offer_is_net(t->offer))
+		sl_worker_wake(sl_offer_worker(t->offer));
 	return true;
 }
 
@@ -234,9 +292,7 @@ bool sl_vduse_queues_irq(struct vduse *v)
 	bool left = false;
 
 	for (uint16_t i = 0; i < v->info.queues; i++) {
-		if (v->queues[i].irq)
-			sl_vduse_queue_interrupt(v, i);
-		left |= v->queues[i].irq;
+		left |= v->queues[i].irq && inject(v, i);
 	}
 	return left;
 }

@@ -73,7 +73,7 @@ static int connect_to(struct vhost_user *t, uint64_t now)
 {
 	int fd;
 
-	if (!sl_unix_connect(t->path, &fd)) {
+	if (!sl_unix_connect(t->path, SOCK_STREAM, &fd)) {
 		attach(t, fd);
 		return 1;
 	}
@@ -165,11 +165,12 @@ static void forget(struct vhost_user *t)
 		struct vhost_user_ring *ring = &t->rings[n];
 
 		sl_vhost_user_ring_reset(t, n);
-		sl_fd_close(&ring->call.fd);
-		sl_fd_close(&ring->err.fd);
+		sl_fd_close(&ring->call);
+		sl_fd_close(&ring->err);
 	}
 	sl_vhost_user_memory_clear(t);
-	sl_vhost_user_unmap(&t->inflight);
+	sl_file_unmap(&t->inflight);
+	sl_vhost_user_log_clear(t);
 	sl_fd_close(&t->backend);
 	sl_vhost_user_reader_reset(&t->reader);
 	sl_vhost_user_drop(&t->msg);
@@ -258,12 +259,12 @@ static bool arm(struct transport *transport, uint64_t *deadline)
 
 static bool interrupt(struct transport *transport, uint16_t queue)
 {
-	return sl_vhost_user_signal(&of(transport)->rings[queue].call);
+	return sl_vhost_user_signal(of(transport), of(transport)->rings[queue].call);
 }
 
 static void broken(struct transport *transport, uint16_t queue)
 {
-	sl_vhost_user_signal(&of(transport)->rings[queue].err);
+	sl_vhost_user_signal(of(transport), of(transport)->rings[queue].err);
 }
 
 /* A socket that is full is full of messages like this one: another would say nothing new. */
@@ -304,22 +305,15 @@ static void close_transport(struct transport *transport)
 	watch(t, &t->listener, false);
 	if (t->listener.fd >= 0)
 		sl_vhost_user_unlink(t);
+	sl_vhost_user_state_close(t);
 	sl_fd_close(&t->listener.fd);
 	sl_fd_close(&t->next);
+	sl_notify_close(&t->notify);
 	free(t->config);
 	free(t);
 }
 
-static const struct sl_param params[] = {
-	{"path", SL_PARAM_FILE, 0, 1, sizeof(((struct vhost_user *)0)->path) - 1, "SOCK",
-	 "the UNIX socket"},
-	{"fd", SL_PARAM_UINT, 0, 0, 1048576, "N",
-	 "an open UNIX socket in its place: one that listens, or is connected"},
-	{"mode", SL_PARAM_WORD, 0, 0, 0, "listen|connect",
-	 "wait for a front end there, or connect to one again and again (listen)"},
-	{"packed", SL_PARAM_BOOL, 0, 0, 1, "on|off", "offer packed virtqueues (on)"},
-	{NULL},
-};
+static const struct sl_param params[] = {SL_VHOST_USER_PARAMS, {NULL}};
 
 static int open_socket(struct vhost_user *t, const struct sl_args *args)
 {
@@ -352,15 +346,16 @@ static int open_transport(struct sl_offer *o, const struct sl_args *args, struct
 	t->config = calloc(1, t->config_room);
 	t->transport = (struct transport){&sl_transport_vhost_user, o};
 	t->packed = sl_args_bool(args, "packed", true);
-	t->listener.fd = t->socket.fd = t->next = t->backend = -1;
+	t->listener.fd = t->socket.fd = t->next = t->backend = t->log_call = -1;
 	for (unsigned n = t->n_rings = rings; n--;)
-		t->rings[n].kick = t->rings[n].call.fd = t->rings[n].err.fd = -1;
+		t->rings[n].kick = t->rings[n].call = t->rings[n].err = -1;
 	ret = t->config ? open_socket(t, args) : sl_fail(ENOMEM, "no memory for a back end");
 	if (ret) {
 		free(t->config);
 		free(t);
 		return ret;
 	}
+	sl_vhost_user_state_open(t);
 	*out = &t->transport;
 	return 0;
 }
@@ -374,6 +369,7 @@ const struct transport_ops sl_transport_vhost_user = {
 	.interrupt = interrupt,
 	.broken = broken,
 	.changed = changed,
+	.dirty = sl_vhost_user_dirty,
 	.stop = stop,
 	.close = close_transport,
 };

@@ -2,7 +2,9 @@
 /*
  * The vhost-user back end: a front end (QEMU, DPDK's virtio-user) drives an offer over a UNIX
  * socket. vhost_user.c has the connection, vhost_user_message.c what each message does,
- * vhost_user_ring.c the rings, vhost_user_memory.c the front end's memory and the in-flight log.
+ * vhost_user_ring.c the rings, vhost_user_memory.c the front end's memory and the in-flight log,
+ * vhost_user_log.c the log of what was written, for live migration; vhost_user_state.c where a
+ * NIC's rings stand.
  */
 #ifndef SL_OFFER_VHOST_USER_H
 #define SL_OFFER_VHOST_USER_H
@@ -10,32 +12,20 @@
 #include <sys/types.h>
 
 #include "base/bytes.h"
+#include "base/notify.h"
+#include "offer/file_map.h"
 #include "offer/offer.h"
 #include "wire/vhost_user.h"
 
 /* An index is 8 bits in VHOST_USER_SET_VRING_KICK and its like. */
 #define VHOST_USER_RINGS_MAX 256u
 
-/** struct sl_vhost_user_map - a piece of a descriptor; @base: its first byte, somewhere in the
- * mapping
- */
-struct sl_vhost_user_map {
-	void *map, *base;
-	size_t map_len;
-};
-
-/** struct vhost_user_slot - memory of the front end's: where the driver and where it itself sees it
- */
+/** struct vhost_user_slot - memory of the front end's: where the driver and where it itself sees
+ * it, and of which file it is */
 struct vhost_user_slot {
 	uint64_t guest, user, len;
-	struct sl_vhost_user_map map;
-};
-
-/** struct vhost_user_event - an eventfd to tell the front end by, -1: none; @blocks: it may have to
- * be waited for when it is full. It is the front end's to say that it does not (O_NONBLOCK) */
-struct vhost_user_event {
-	int fd;
-	bool blocks;
+	uint64_t dev, ino;
+	struct file_map map;
 };
 
 /**
@@ -44,15 +34,14 @@ struct vhost_user_event {
  * @base:    where to begin, as VHOST_USER_SET_VRING_BASE and _GET_VRING_BASE put it
  * @kicked:  there was a VHOST_USER_SET_VRING_KICK: it runs as soon as all is there
  * @has_addr: there was a VHOST_USER_SET_VRING_ADDR
- * @kick:    eventfd, -1 for none
+ * @kick, @call, @err: eventfds, -1 for none
  */
 struct vhost_user_ring {
 	uint16_t size;
 	uint32_t base;
 	struct vhost_user_vring_addr addr;
 	bool has_addr, kicked, enabled;
-	int kick;
-	struct vhost_user_event call, err;
+	int kick, call, err;
 };
 
 /**
@@ -70,6 +59,11 @@ struct vhost_user_ring {
  * @started:   there was a VHOST_USER_SET_FEATURES
  * @backend:   the socket of VHOST_USER_SET_BACKEND_REQ_FD, or -1
  * @inflight:  the in-flight log's mapping, and what it is said to be for; map NULL: none
+ * @log:       where pages are marked that were written, map NULL: there is no such log; @log_len
+ * bytes
+ * @log_call:  and whom to tell of it
+ * @notify:    how to tell
+ * @state:     PATH.rings, map NULL: there is none; @state_fd locks it
  * @config:    room for all of the model's configuration space, and for what is read behind it
  */
 struct vhost_user {
@@ -93,8 +87,14 @@ struct vhost_user {
 	int backend;
 	struct vhost_user_slot slots[VHOST_USER_MEM_SLOTS];
 	unsigned n_slots;
-	struct sl_vhost_user_map inflight;
+	struct file_map inflight;
 	struct vhost_user_inflight inflight_is;
+	struct file_map log;
+	uint64_t log_len;
+	int log_call;
+	struct sl_notify notify;
+	struct file_map state;
+	int state_fd;
 	uint8_t *config;
 	size_t config_room;
 	unsigned n_rings;
@@ -142,7 +142,10 @@ int sl_vhost_user_ring_start(struct vhost_user *t, unsigned n);
 
 /** sl_vhost_user_signal() - tell the front end. Never waits. Return: false when there is no way to
  */
-bool sl_vhost_user_signal(const struct vhost_user_event *event);
+bool sl_vhost_user_signal(struct vhost_user *t, int event);
+
+/** sl_vhost_user_take_event() - the message's eventfd, or none, in place of what there was */
+int sl_vhost_user_take_event(struct vhost_user_msg *msg, int *event);
 
 /** sl_vhost_user_ring_stop() - if it runs; it can go on where it stood */
 int sl_vhost_user_ring_stop(struct vhost_user *t, unsigned n);
@@ -169,12 +172,34 @@ int sl_vhost_user_set_vring_err(struct vhost_user *t, struct vhost_user_msg *msg
 int sl_vhost_user_set_vring_enable(struct vhost_user *t, struct vhost_user_msg *msg);
 int sl_vhost_user_get_vring_base(struct vhost_user *t, struct vhost_user_msg *msg);
 
+/* vhost_user_log.c */
+
+/** sl_vhost_user_dirty() - bytes of the front end's memory were written. Any thread, while none of
+ * the following runs */
+void sl_vhost_user_dirty(struct transport *transport, const void *at, size_t len);
+
+/** sl_vhost_user_log_update() - after features have changed: is there somebody to mark pages for?
+ */
+void sl_vhost_user_log_update(struct vhost_user *t);
+
+/** sl_vhost_user_log_clear() - as if it had not been heard of */
+void sl_vhost_user_log_clear(struct vhost_user *t);
+
+int sl_vhost_user_set_log_base(struct vhost_user *t, struct vhost_user_msg *msg);
+int sl_vhost_user_set_log_fd(struct vhost_user *t, struct vhost_user_msg *msg);
+
+/* vhost_user_state.c */
+
+/** sl_vhost_user_state_open() - as a process before has left it; why there is none is logged */
+void sl_vhost_user_state_open(struct vhost_user *t);
+
+/** sl_vhost_user_state_of() - a ring's SL_NET_LOG_LEN bytes; NULL when there are none */
+void *sl_vhost_user_state_of(const struct vhost_user *t, unsigned n);
+
+/** sl_vhost_user_state_close() - nobody will ask for it */
+void sl_vhost_user_state_close(struct vhost_user *t);
+
 /* vhost_user_memory.c */
-
-/** sl_vhost_user_map() - map any piece of a descriptor, which stays the caller's */
-int sl_vhost_user_map(int fd, uint64_t offset, uint64_t len, struct sl_vhost_user_map *out);
-
-void sl_vhost_user_unmap(struct sl_vhost_user_map *map);
 
 /** sl_vhost_user_memory_add() - one slot more, of a descriptor that stays the caller's. No ring has
  * to stop for it */

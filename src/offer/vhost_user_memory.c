@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The front end's memory, and the in-flight log that it keeps for us. What is mapped here may be
- * cut off at any time: it is touched by nobody but guarded copies.
+ * cut off at any time: it is touched by guarded copies, or kept (a NIC's).
  */
 #include <fcntl.h>
 #include <linux/virtio_config.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -16,55 +15,13 @@
 #include "virtq/inflight.h"
 #include "virtq/split.h"
 
-#define HUGE_MAX	 (UINT64_C(1) << 30)
-#define FUSE_SUPER_MAGIC 0x65735546 /* <linux/magic.h> of Linux 6.1 has it not yet */
-
-/* What offsets of mmap(2) are multiples of: st_blksize is hugetlbfs' page. */
-static uint64_t page_of(int fd)
-{
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-	struct stat st;
-
-	if (fstat(fd, &st) || (uint64_t)st.st_blksize <= page)
-		return page;
-	return st.st_blksize & (st.st_blksize - 1) ? page
-						   : sl_min((uint64_t)st.st_blksize, HUGE_MAX);
-}
-
-int sl_vhost_user_map(int fd, uint64_t offset, uint64_t len, struct sl_vhost_user_map *out)
-{
-	uint64_t page = page_of(fd), before = offset & (page - 1), end;
-	struct statfs fs;
-
-	/* Who touches it would wait for whoever serves it. */
-	if (fstatfs(fd, &fs) || fs.f_type == FUSE_SUPER_MAGIC)
-		return sl_fail(EINVAL, "memory in a file system that is a process (FUSE)");
-	if (!len || __builtin_add_overflow(offset, len, &end) || end > INT64_MAX - page)
-		return sl_fail(EINVAL, "%llu bytes at %llu of a descriptor: no such range",
-			       (unsigned long long)len, (unsigned long long)offset);
-	out->map_len = (size_t)((len + before + page - 1) & ~(page - 1));
-	out->map = mmap(NULL, out->map_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
-			(off_t)(offset - before));
-	if (out->map == MAP_FAILED) {
-		out->map = NULL;
-		return sl_fail(ENOMEM, "cannot map %llu bytes of memory of the front end's: %m",
-			       (unsigned long long)len);
-	}
-	out->base = (uint8_t *)out->map + before;
-	return 0;
-}
-
-void sl_vhost_user_unmap(struct sl_vhost_user_map *map)
-{
-	if (map->map)
-		munmap(map->map, map->map_len);
-	*map = (struct sl_vhost_user_map){0};
-}
-
 int sl_vhost_user_memory_add(struct vhost_user *t, const struct vhost_user_memory_region *r, int fd)
 {
 	struct vhost_user_slot *slot = &t->slots[t->n_slots];
+	struct sl_offer *o = t->transport.offer;
 	struct sl_region region = {.fd = -1, .access = SL_REGION_READ | SL_REGION_WRITE};
+	unsigned how = FILE_MAP_WRITE | (sl_offer_is_net(o) ? FILE_MAP_KEEP : 0);
+	struct stat st = {0};
 	int ret;
 
 	if (t->n_slots == VHOST_USER_MEM_SLOTS)
@@ -73,19 +30,22 @@ int sl_vhost_user_memory_add(struct vhost_user *t, const struct vhost_user_memor
 		return sl_fail(EINVAL, "a memory region of %llu bytes at user address 0x%llx",
 			       (unsigned long long)r->memory_size,
 			       (unsigned long long)r->userspace_addr);
-	ret = sl_vhost_user_map(fd, r->mmap_offset, r->memory_size, &slot->map);
+	ret = sl_file_map(fd, r->mmap_offset, r->memory_size, how, &slot->map);
 	if (ret)
 		return ret;
 	region.base = slot->map.base;
 	region.len = (size_t)r->memory_size;
-	ret = sl_offer_map(t->transport.offer, (sl_iova){r->guest_phys_addr}, &region);
+	ret = sl_offer_map(o, (sl_iova){r->guest_phys_addr}, &region);
 	if (ret) {
-		sl_vhost_user_unmap(&slot->map);
+		sl_file_unmap(&slot->map);
 		return ret;
 	}
 	slot->guest = r->guest_phys_addr;
 	slot->user = r->userspace_addr;
 	slot->len = r->memory_size;
+	fstat(fd, &st);
+	slot->dev = st.st_dev;
+	slot->ino = st.st_ino;
 	t->n_slots++;
 	return 0;
 }
@@ -96,7 +56,7 @@ static void remove_slot(struct vhost_user *t, unsigned n)
 	struct sl_iova_range range = {{slot->guest}, {slot->guest + slot->len - 1}};
 
 	sl_offer_unmap(t->transport.offer, range);
-	sl_vhost_user_unmap(&slot->map);
+	sl_file_unmap(&slot->map);
 	*slot = t->slots[--t->n_slots];
 }
 
@@ -175,7 +135,7 @@ int sl_vhost_user_inflight_make(const struct vhost_user *t, struct vhost_user_in
 
 int sl_vhost_user_inflight_set(struct vhost_user *t, const struct vhost_user_inflight *is, int fd)
 {
-	struct sl_vhost_user_map map = {0};
+	struct file_map map = {0};
 	struct stat st;
 	uint64_t end;
 	int ret = check_inflight(t, is);
@@ -190,10 +150,10 @@ int sl_vhost_user_inflight_set(struct vhost_user *t, const struct vhost_user_inf
 			       "%llu bytes at %llu",
 			       is->num_queues, is->queue_size, (unsigned long long)is->mmap_size,
 			       (unsigned long long)is->mmap_offset);
-	ret = sl_vhost_user_map(fd, is->mmap_offset, is->mmap_size, &map);
+	ret = sl_file_map(fd, is->mmap_offset, is->mmap_size, FILE_MAP_WRITE, &map);
 	if (ret)
 		return ret;
-	sl_vhost_user_unmap(&t->inflight);
+	sl_file_unmap(&t->inflight);
 	t->inflight = map;
 	t->inflight_is = *is;
 	return 0;

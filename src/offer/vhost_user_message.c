@@ -4,6 +4,7 @@
  * answered with 1 if the front end waits for an answer; else the connection is closed, since it
  * would never know.
  */
+#include <linux/vhost_types.h>
 #include <linux/virtio_config.h>
 #include <poll.h>
 #include <string.h>
@@ -19,8 +20,13 @@
 #define PROTOCOL_FEATURES                                                                          \
 	(BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |                    \
 	 BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | BIT(VHOST_USER_PROTOCOL_F_CONFIG) |              \
-	 BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) | BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |     \
+	 BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |                                                 \
 	 BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | BIT(VHOST_USER_PROTOCOL_F_STATUS))
+/* What packets need, and what requests need. */
+#define NET_FEATURES                                                                               \
+	(BIT(VHOST_USER_PROTOCOL_F_LOG_SHMFD) | BIT(VHOST_USER_PROTOCOL_F_RARP) |                  \
+	 BIT(VHOST_USER_PROTOCOL_F_NET_MTU))
+#define REQUEST_FEATURES BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD)
 
 /* The flags of VHOST_USER_SET_CONFIG: for live migration, which needs a log of what was written. */
 #define CONFIG_WRITABLE 0
@@ -51,6 +57,8 @@ static uint64_t features_offered(const struct vhost_user *t)
 
 	if (!t->packed)
 		features &= ~BIT(VIRTIO_F_RING_PACKED);
+	if (sl_offer_is_net(t->transport.offer))
+		features |= BIT(VHOST_F_LOG_ALL);
 	return features | BIT(VHOST_USER_F_PROTOCOL_FEATURES);
 }
 
@@ -63,36 +71,50 @@ static int get_features(struct vhost_user *t, struct vhost_user_msg *msg)
  * enabled state." One that has been enabled is not disabled by features. */
 static int set_features(struct vhost_user *t, struct vhost_user_msg *msg)
 {
-	uint64_t features = msg->payload.u64, own = BIT(VHOST_USER_F_PROTOCOL_FEATURES);
+	uint64_t features = msg->payload.u64, own = BIT(VHOST_USER_F_PROTOCOL_FEATURES),
+		 driver = ~(own | BIT(VHOST_F_LOG_ALL)); /* whom those concern */
 	struct sl_offer *o = t->transport.offer;
-	bool same = t->started && !((features ^ t->features) & ~own);
+	bool same = t->started && !((features ^ t->features) & driver);
 	int ret = 0;
 
 	if (features & ~features_offered(t))
 		return sl_fail(EINVAL, "features 0x%llx were not offered",
 			       (unsigned long long)(features & ~features_offered(t)));
 	if (!same || sl_offer_get_state(o) != SL_OFFER_RUNNING)
-		ret = sl_offer_start(o, features & ~own);
+		ret = sl_offer_start(o, features & driver);
 	if (ret)
 		return ret;
 	t->features = features;
 	t->started = true;
+	sl_vhost_user_log_update(t);
 	for (unsigned n = 0; n < t->n_rings && !(features & own); n++)
 		sl_vhost_user_ring_enable(t, n, true);
 	sl_vhost_user_rings_start(t);
 	return 0;
 }
 
+/* QEMU 7.2 adds each memory region as often as a NIC has pairs of queues, which is an overlap,
+ * but says the whole table once. */
+static uint64_t protocol_features_offered(const struct vhost_user *t)
+{
+	if (!sl_offer_is_net(t->transport.offer))
+		return PROTOCOL_FEATURES | REQUEST_FEATURES;
+	return (PROTOCOL_FEATURES | NET_FEATURES) &
+	       ~(t->n_rings / 2 > 1 ? BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) : 0);
+}
+
 static int get_protocol_features(struct vhost_user *t, struct vhost_user_msg *msg)
 {
-	return reply_number(t, msg, PROTOCOL_FEATURES);
+	return reply_number(t, msg, protocol_features_offered(t));
 }
 
 static int set_protocol_features(struct vhost_user *t, struct vhost_user_msg *msg)
 {
-	if (msg->payload.u64 & ~PROTOCOL_FEATURES)
+	uint64_t strange = msg->payload.u64 & ~protocol_features_offered(t);
+
+	if (strange)
 		return sl_fail(EINVAL, "protocol features 0x%llx were not offered",
-			       (unsigned long long)(msg->payload.u64 & ~PROTOCOL_FEATURES));
+			       (unsigned long long)strange);
 	t->protocol_features = msg->payload.u64;
 	return 0;
 }
@@ -106,9 +128,10 @@ static int nothing(struct vhost_user *t, struct vhost_user_msg *msg)
 	return 0;
 }
 
+/* Of a NIC in pairs of queues, as QEMU and DPDK count. */
 static int get_queue_num(struct vhost_user *t, struct vhost_user_msg *msg)
 {
-	return reply_number(t, msg, t->n_rings);
+	return reply_number(t, msg, t->n_rings / (sl_offer_is_net(t->transport.offer) ? 2 : 1));
 }
 
 /*
@@ -231,29 +254,40 @@ static int set_inflight_fd(struct vhost_user *t, struct vhost_user_msg *msg)
 	return ret;
 }
 
-/* "Disable all rings and reset all internal device state to the initial state, ready to be
- * reinitialized." The memory stays, and whom to tell of what. */
-static int reset_device(struct vhost_user *t, struct vhost_user_msg *msg)
+static int reset(struct vhost_user *t, bool bases)
 {
 	int ret = sl_vhost_user_rings_stop(t);
 
-	(void)msg;
 	if (ret)
 		return ret;
-	for (unsigned n = 0; n < t->n_rings; n++)
+	for (unsigned n = 0; n < t->n_rings; n++) {
+		uint32_t base = t->rings[n].base;
+
 		sl_vhost_user_ring_reset(t, n);
-	sl_vhost_user_unmap(&t->inflight);
+		t->rings[n].base = bases ? 0 : base;
+	}
+	sl_file_unmap(&t->inflight);
 	t->status = 0;
 	return 0;
 }
 
+/* "Disable all rings and reset all internal device state to the initial state, ready to be
+ * reinitialized." The memory stays, and whom to tell of what. */
+static int reset_device(struct vhost_user *t, struct vhost_user_msg *msg)
+{
+	(void)msg;
+	return reset(t, true);
+}
+
+/* QEMU 7.2 stops a device, also one that it will go on with, by status 0, and asks only then where
+ * its rings stood. Who begins anew says where. */
 static int set_status(struct vhost_user *t, struct vhost_user_msg *msg)
 {
 	if (msg->payload.u64 > UINT8_MAX)
 		return sl_fail(EINVAL, "device status 0x%llx",
 			       (unsigned long long)msg->payload.u64);
 	if (!msg->payload.u64)
-		return reset_device(t, msg);
+		return reset(t, false);
 	t->status = (uint8_t)msg->payload.u64;
 	return 0;
 }
@@ -261,6 +295,23 @@ static int set_status(struct vhost_user *t, struct vhost_user_msg *msg)
 static int get_status(struct vhost_user *t, struct vhost_user_msg *msg)
 {
 	return reply_number(t, msg, t->status);
+}
+
+/*
+ * A NIC.
+ */
+
+static int net_set_mtu(struct vhost_user *t, struct vhost_user_msg *msg)
+{
+	if (msg->payload.u64 > UINT16_MAX)
+		return sl_fail(EINVAL, "an MTU of %llu", (unsigned long long)msg->payload.u64);
+	return sl_offer_set_mtu(t->transport.offer, (uint16_t)msg->payload.u64);
+}
+
+static int send_rarp(struct vhost_user *t, struct vhost_user_msg *msg)
+{
+	sl_offer_announce(t->transport.offer, msg->payload.bytes);
+	return 0;
 }
 
 #define ALWAYS	      0
@@ -281,6 +332,8 @@ static const struct message {
 	[VHOST_USER_SET_OWNER] = {nothing},
 	[VHOST_USER_RESET_OWNER] = {nothing},
 	[VHOST_USER_SET_MEM_TABLE] = {set_mem_table},
+	[VHOST_USER_SET_LOG_BASE] = {sl_vhost_user_set_log_base, WITH(LOG_SHMFD), true},
+	[VHOST_USER_SET_LOG_FD] = {sl_vhost_user_set_log_fd, WITH(LOG_SHMFD)},
 	[VHOST_USER_SET_VRING_NUM] = {sl_vhost_user_set_vring_num},
 	[VHOST_USER_SET_VRING_ADDR] = {sl_vhost_user_set_vring_addr},
 	[VHOST_USER_SET_VRING_BASE] = {sl_vhost_user_set_vring_base},
@@ -292,6 +345,8 @@ static const struct message {
 	[VHOST_USER_SET_PROTOCOL_FEATURES] = {set_protocol_features},
 	[VHOST_USER_GET_QUEUE_NUM] = {get_queue_num, ALWAYS, true},
 	[VHOST_USER_SET_VRING_ENABLE] = {sl_vhost_user_set_vring_enable},
+	[VHOST_USER_SEND_RARP] = {send_rarp, WITH(RARP)},
+	[VHOST_USER_NET_SET_MTU] = {net_set_mtu, WITH(NET_MTU)},
 	[VHOST_USER_SET_BACKEND_REQ_FD] = {set_backend_req_fd, WITH(BACKEND_REQ)},
 	[VHOST_USER_GET_CONFIG] = {get_config, WITH(CONFIG), true},
 	[VHOST_USER_SET_CONFIG] = {set_config, WITH(CONFIG)},

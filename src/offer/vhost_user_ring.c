@@ -5,6 +5,7 @@
  * a moment: its requests come to an end, and it goes on where it stood.
  */
 #include <fcntl.h>
+#include <linux/vhost_types.h>
 #include <linux/virtio_config.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -75,7 +76,8 @@ int sl_vhost_user_ring_start(struct vhost_user *t, unsigned n)
 		return sl_fail(EINVAL, "ring %u begins at 0x%x: a split one has 16 bits", n,
 			       ring->base);
 	ret = find_areas(t, ring, packed, &setup);
-	setup.log = sl_vhost_user_inflight_of(t, n);
+	setup.log =
+		sl_offer_is_net(o) ? sl_vhost_user_state_of(t, n) : sl_vhost_user_inflight_of(t, n);
 	setup.resume = setup.log;
 	if (!ret)
 		ret = sl_offer_queue_start(o, (uint16_t)n, &setup, ring->kick);
@@ -84,20 +86,13 @@ int sl_vhost_user_ring_start(struct vhost_user *t, unsigned n)
 	sl_offer_queue_enable(o, (uint16_t)n, ring->enabled);
 	sl_offer_set_state(o, SL_OFFER_RUNNING);
 	/* A process before may have used buffers, and not come to say so. */
-	sl_vhost_user_signal(&ring->call);
+	sl_vhost_user_signal(t, ring->call);
 	return 0;
 }
 
-/* One that is full has enough to say already. */
-bool sl_vhost_user_signal(const struct vhost_user_event *event)
+bool sl_vhost_user_signal(struct vhost_user *t, int event)
 {
-	struct pollfd room = {.fd = event->fd, .events = POLLOUT};
-
-	if (event->fd < 0)
-		return false;
-	if (!event->blocks || poll(&room, 1, 0) > 0)
-		sl_event_signal(event->fd);
-	return true;
+	return event >= 0 && !sl_notify(&t->notify, event);
 }
 
 void sl_vhost_user_rings_start(struct vhost_user *t)
@@ -188,6 +183,15 @@ int sl_vhost_user_set_vring_num(struct vhost_user *t, struct vhost_user_msg *msg
 	return sl_vhost_user_ring_start(t, state->index);
 }
 
+/* A used ring is marked in the log of what was written where the memory table has it, which is what
+ * log_guest_addr says too. So it has one as soon as there is a log. */
+static bool only_log_differs(const struct vhost_user_vring_addr *a,
+			     const struct vhost_user_vring_addr *b)
+{
+	return a->desc_user_addr == b->desc_user_addr && a->used_user_addr == b->used_user_addr &&
+	       a->avail_user_addr == b->avail_user_addr;
+}
+
 /* "The back-end must support changing some configuration aspects on the fly." */
 int sl_vhost_user_set_vring_addr(struct vhost_user *t, struct vhost_user_msg *msg)
 {
@@ -197,8 +201,11 @@ int sl_vhost_user_set_vring_addr(struct vhost_user *t, struct vhost_user_msg *ms
 
 	if (!ring)
 		return -EINVAL;
-	if (addr->flags) /* VHOST_VRING_F_LOG without VHOST_F_LOG_ALL */
+	if (addr->flags & ~(sl_offer_is_net(t->transport.offer) ? 1u << VHOST_VRING_F_LOG : 0))
 		return sl_fail(EINVAL, "ring %u with flags 0x%x", addr->index, addr->flags);
+	if (sl_offer_queue_running(t->transport.offer, (uint16_t)addr->index) &&
+	    only_log_differs(addr, &ring->addr))
+		return 0;
 	ret = sl_vhost_user_ring_stop(t, addr->index);
 	if (ret)
 		return ret;
@@ -280,15 +287,14 @@ int sl_vhost_user_set_vring_kick(struct vhost_user *t, struct vhost_user_msg *ms
 	return sl_vhost_user_ring_start(t, index);
 }
 
-static int take_event(struct vhost_user_msg *msg, struct vhost_user_event *event)
+int sl_vhost_user_take_event(struct vhost_user_msg *msg, int *event)
 {
 	int ret = check_event(msg);
 
 	if (ret)
 		return ret;
-	sl_fd_close(&event->fd);
-	event->fd = sl_vhost_user_take_fd(msg, 0);
-	event->blocks = event->fd >= 0 && !(fcntl(event->fd, F_GETFL) & O_NONBLOCK);
+	sl_fd_close(event);
+	*event = sl_vhost_user_take_fd(msg, 0);
 	return 0;
 }
 
@@ -296,11 +302,11 @@ int sl_vhost_user_set_vring_call(struct vhost_user *t, struct vhost_user_msg *ms
 {
 	uint32_t index = msg->payload.u64 & VHOST_USER_VRING_IDX_MASK;
 	struct vhost_user_ring *ring = ring_of(t, msg, index);
-	int ret = ring ? take_event(msg, &ring->call) : -EINVAL;
+	int ret = ring ? sl_vhost_user_take_event(msg, &ring->call) : -EINVAL;
 
 	/* What the old one was told may not have reached the driver any more. */
 	if (!ret && sl_offer_queue_running(t->transport.offer, (uint16_t)index))
-		sl_vhost_user_signal(&ring->call);
+		sl_vhost_user_signal(t, ring->call);
 	return ret;
 }
 
@@ -309,7 +315,7 @@ int sl_vhost_user_set_vring_err(struct vhost_user *t, struct vhost_user_msg *msg
 	uint32_t index = msg->payload.u64 & VHOST_USER_VRING_IDX_MASK;
 	struct vhost_user_ring *ring = ring_of(t, msg, index);
 
-	return ring ? take_event(msg, &ring->err) : -EINVAL;
+	return ring ? sl_vhost_user_take_event(msg, &ring->err) : -EINVAL;
 }
 
 int sl_vhost_user_set_vring_enable(struct vhost_user *t, struct vhost_user_msg *msg)

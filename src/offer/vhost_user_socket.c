@@ -11,7 +11,7 @@
 
 int sl_vhost_user_listen(struct vhost_user *t)
 {
-	int ret = sl_unix_listen(t->path, &t->listener.fd);
+	int ret = sl_unix_listen(t->path, SOCK_STREAM, &t->listener.fd);
 	struct stat st;
 
 	if (!ret && !lstat(t->path, &st))

@@ -12,5 +12,9 @@ extern const struct sl_port_ops sl_port_pci;
 extern const struct sl_port_ops sl_port_tap;
 extern const struct sl_port_ops sl_port_tun;
 extern const struct sl_port_ops sl_port_tunnel;
+extern const struct sl_port_ops sl_port_uduse;
+extern const struct sl_port_ops sl_port_vduse;
+extern const struct sl_port_ops sl_port_vhost_user;
+extern const struct sl_port_ops sl_port_virtio_user;
 
 #endif

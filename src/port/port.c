@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdio.h>
+
 #include "base/bytes.h"
 #include "base/reason.h"
 #include "port/kinds.h"
@@ -7,8 +9,9 @@
 
 /* A new kind of port is a file in this folder and a row here. */
 static const struct sl_port_ops *const kinds[] = {
-	&sl_port_tap,  &sl_port_tun, &sl_port_tunnel, &sl_port_pci,
-	&sl_port_pcap, &sl_port_gen, &sl_port_null,   NULL,
+	&sl_port_tap,	     &sl_port_tun,   &sl_port_tunnel, &sl_port_pci,
+	&sl_port_vhost_user, &sl_port_vduse, &sl_port_uduse,  &sl_port_virtio_user,
+	&sl_port_pcap,	     &sl_port_gen,   &sl_port_null,   NULL,
 };
 
 const struct sl_port_ops *const *sl_port_kinds(void)
@@ -20,6 +23,8 @@ static int fail_unknown(const char *kind)
 {
 	const char *names[sl_array_len(kinds)];
 	const char *nearest;
+	char list[sl_array_len(kinds) * KIND_MAX] = "";
+	size_t used = 0;
 
 	for (size_t i = 0; i < sl_array_len(kinds); i++)
 		names[i] = kinds[i] ? kinds[i]->kind : NULL;
@@ -27,11 +32,10 @@ static int fail_unknown(const char *kind)
 	if (nearest)
 		return sl_fail(EINVAL, "no kind of port \"%s\"; did you mean \"%s:\"?", kind,
 			       nearest);
-	return sl_fail(
-		EINVAL,
-		"no kind of port \"%s\"; there are tap:, tun:, tunnel:, pci:, pcap:, gen: and "
-		"null:",
-		kind);
+	for (size_t i = 0; kinds[i]; i++)
+		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s:", i ? ", " : "",
+					 kinds[i]->kind);
+	return sl_fail(EINVAL, "no kind of port \"%s\"; there are %s", kind, list);
 }
 
 static int parse(const char *spec, const struct sl_port_ops **ops, struct sl_args **args)

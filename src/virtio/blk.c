@@ -135,6 +135,30 @@ size_t sl_virtio_blk_memory(uint64_t features, uint16_t size, uint16_t depth)
 	return places_of(features, size, depth).len;
 }
 
+/* The device area, and a byte of status for each request. */
+size_t sl_virtio_blk_writable(uint16_t size, uint16_t depth)
+{
+	struct virtq_layout layout = sl_virtq_layout(size, false);
+
+	return layout.len - layout.used + depth;
+}
+
+/* Where a request's status lies: in its slot, or with the other memory that the device writes. */
+static void place_status(struct virtio_blk_queue *q)
+{
+	const struct virtio_blk_setup *s = &q->setup;
+	size_t at = q->layout.len - q->layout.used;
+
+	q->status = &q->slots->status;
+	q->status_iova.value = q->slots_iova.value + offsetof(struct virtio_blk_slot, status);
+	q->status_step = sizeof(struct virtio_blk_slot);
+	if (!s->writable)
+		return;
+	q->status = (uint8_t *)s->writable + at;
+	q->status_iova.value = s->writable_iova.value + at;
+	q->status_step = 1;
+}
+
 int sl_virtio_blk_open(struct virtio_blk_queue *q, const struct virtio_blk_setup *setup)
 {
 	struct places p = places_of(setup->v->features, setup->size, setup->depth);
@@ -146,7 +170,9 @@ int sl_virtio_blk_open(struct virtio_blk_queue *q, const struct virtio_blk_setup
 		.table_len = p.table_len,
 		.tables = (uint8_t *)setup->memory + p.tables,
 		.iova = {setup->iova.value + p.tables},
+		.device_area = setup->writable,
 	};
+	bool maps = setup->v->ops->map;
 	int ret;
 
 	*q = (struct virtio_blk_queue){
@@ -155,13 +181,17 @@ int sl_virtio_blk_open(struct virtio_blk_queue *q, const struct virtio_blk_setup
 		.slots = (void *)((uint8_t *)setup->memory + p.slots),
 		.slots_iova = {setup->iova.value + p.slots},
 	};
+	place_status(q);
 	if (!setup->depth)
 		return sl_fail(EINVAL, "a queue of no requests");
+	if (options.packed && setup->writable)
+		return sl_fail(EINVAL, "a packed queue in two pieces");
 	ret = sl_virtq_open(&q->vq, &options, setup->memory);
 	if (ret)
 		return ret;
 	q->owner = calloc(setup->size, sizeof(*q->owner));
-	if (q->owner)
+	q->mapped = maps ? calloc(setup->depth, sizeof(*q->mapped)) : NULL;
+	if (q->owner && (q->mapped || !maps))
 		return 0;
 	sl_virtio_blk_close(q);
 	return sl_fail(ENOMEM, "no memory for a queue");
@@ -171,7 +201,9 @@ void sl_virtio_blk_close(struct virtio_blk_queue *q)
 {
 	sl_virtq_close(&q->vq);
 	free(q->owner);
+	free(q->mapped);
 	q->owner = NULL;
+	q->mapped = NULL;
 }
 
 /* Behind the last buffer that the device gave back; what comes after it is the in-flight log's. */
@@ -187,13 +219,14 @@ static struct virtq_ring_state state_of(const struct virtq_driver *vq)
 int sl_virtio_blk_enable(struct virtio_blk_queue *q)
 {
 	const struct virtio_blk_setup *s = &q->setup;
+	uint64_t used = s->writable ? s->writable_iova.value : s->iova.value + q->layout.used;
 
 	return s->v->ops->queue_enable(s->v, s->queue,
 				       &(struct virtio_queue){
 					       .size = s->size,
 					       .desc = {s->iova.value + q->layout.desc},
 					       .avail = {s->iova.value + q->layout.avail},
-					       .used = {s->iova.value + q->layout.used},
+					       .used = {used},
 					       .vector = s->queue,
 					       .state = state_of(&q->vq),
 				       });
@@ -213,8 +246,44 @@ static bool has_range(uint32_t type)
 	return type == VIRTIO_BLK_T_DISCARD || type == VIRTIO_BLK_T_WRITE_ZEROES;
 }
 
-int sl_virtio_blk_add(struct virtio_blk_queue *q, uint16_t slot,
-		      const struct virtio_blk_request *req)
+/*
+ * Data of a transport that maps.
+ */
+
+/* @len: bytes that the device has written */
+static void unmap(struct virtio_blk_queue *q, struct virtio_blk_mapped *m, uint32_t len)
+{
+	struct virtio *v = q->setup.v;
+
+	for (unsigned i = 0; i < m->n; i++) {
+		uint32_t here = sl_min(len, m->data[i].len);
+
+		v->ops->unmap(v, m->data[i].addr, m->written ? here : 0);
+		len -= here;
+	}
+	m->n = 0;
+}
+
+static int map(struct virtio_blk_queue *q, struct virtio_blk_mapped *m,
+	       const struct virtio_blk_request *req)
+{
+	struct virtio *v = q->setup.v;
+	uint8_t *at = req->buffer;
+	int ret = 0;
+
+	*m = (struct virtio_blk_mapped){.written = device_writes(req->type)};
+	for (unsigned i = 0; i < req->n && i < VIRTIO_BLK_PIECES_MAX && !ret; i++) {
+		m->data[i].len = req->data[i].len;
+		ret = v->ops->map(v, at, m->data[i].len, m->written, &m->data[i].addr);
+		at += m->data[i].len;
+		m->n += !ret;
+	}
+	if (ret)
+		unmap(q, m, 0);
+	return ret;
+}
+
+static int add(struct virtio_blk_queue *q, uint16_t slot, const struct virtio_blk_request *req)
 {
 	struct virtio_blk_slot *s = &q->slots[slot];
 	uint64_t at = q->slots_iova.value + slot * sizeof(*s);
@@ -226,7 +295,7 @@ int sl_virtio_blk_add(struct virtio_blk_queue *q, uint16_t slot,
 		.type = req->type,
 		.sector = has_range(req->type) || req->type == VIRTIO_BLK_T_FLUSH ? 0 : req->sector,
 	};
-	s->status = UNSAID;
+	q->status[slot * q->status_step] = UNSAID;
 	elems[n++] = (struct virtq_elem){{at}, sizeof(s->header)};
 	if (has_range(req->type)) {
 		s->range = (struct virtio_blk_discard_write_zeroes){.sector = req->sector,
@@ -236,12 +305,32 @@ int sl_virtio_blk_add(struct virtio_blk_queue *q, uint16_t slot,
 	}
 	for (unsigned i = 0; i < req->n && i < VIRTIO_BLK_PIECES_MAX; i++)
 		elems[n++] = req->data[i];
-	elems[n++] = (struct virtq_elem){{at + offsetof(struct virtio_blk_slot, status)}, 1};
+	elems[n++] = (struct virtq_elem){{q->status_iova.value + slot * q->status_step}, 1};
 	id = sl_virtq_add(&q->vq, elems, device_writes(req->type) ? 1 : n - 1, n);
 	if (id < 0)
 		return id;
 	q->owner[id] = slot;
 	return 0;
+}
+
+int sl_virtio_blk_add(struct virtio_blk_queue *q, uint16_t slot,
+		      const struct virtio_blk_request *req)
+{
+	struct virtio_blk_request mapped = *req;
+	struct virtio_blk_mapped *m;
+	int ret;
+
+	if (!q->mapped)
+		return add(q, slot, req);
+	m = &q->mapped[slot];
+	ret = map(q, m, req);
+	if (ret)
+		return ret;
+	mapped.data = m->data;
+	ret = add(q, slot, &mapped);
+	if (ret)
+		unmap(q, m, 0);
+	return ret;
 }
 
 bool sl_virtio_blk_publish(struct virtio_blk_queue *q)
@@ -260,6 +349,8 @@ int sl_virtio_blk_get(struct virtio_blk_queue *q, uint8_t *status)
 
 	if (id < 0)
 		return id;
-	*status = sl_load_relaxed(&q->slots[q->owner[id]].status);
+	*status = sl_load_relaxed(&q->status[q->owner[id] * q->status_step]);
+	if (q->mapped)
+		unmap(q, &q->mapped[q->owner[id]], len);
 	return q->owner[id];
 }

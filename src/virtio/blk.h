@@ -65,18 +65,32 @@ struct virtio_blk_slot {
  * @depth:  requests at once
  * @memory: sl_virtio_blk_memory() bytes, zeroed, aligned to 64; the caller's
  * @iova:   where the device sees them
+ * @writable: sl_virtio_blk_writable() bytes, likewise, and nothing of @memory is written by the
+ *          device then; NULL, and always of a packed queue: all lies in @memory
  */
 struct virtio_blk_setup {
 	struct virtio *v;
 	uint16_t queue, size, depth;
 	void *memory;
 	sl_iova iova;
+	void *writable;
+	sl_iova writable_iova;
+};
+
+/** struct virtio_blk_mapped - a request's data, as the device sees them; @written: it writes them
+ */
+struct virtio_blk_mapped {
+	struct virtq_elem data[VIRTIO_BLK_PIECES_MAX];
+	unsigned n;
+	bool written;
 };
 
 /**
  * struct virtio_blk_queue - requests and the virtqueue that they go through
  * @slots: of @depth requests
+ * @status: where the first one's status is, as the device sees it too, and from it to the next one
  * @owner: by the virtqueue's id: which request that is
+ * @mapped: of a transport that maps: each request's data
  */
 struct virtio_blk_queue {
 	struct virtio_blk_setup setup;
@@ -84,12 +98,19 @@ struct virtio_blk_queue {
 	struct virtq_layout layout;
 	struct virtio_blk_slot *slots;
 	sl_iova slots_iova;
+	uint8_t *status;
+	sl_iova status_iova;
+	size_t status_step;
 	uint16_t *owner;
+	struct virtio_blk_mapped *mapped;
 };
 
 /** sl_virtio_blk_memory() - bytes that a queue needs with those @features; with less of them not
  * more */
 size_t sl_virtio_blk_memory(uint64_t features, uint16_t size, uint16_t depth);
+
+/** sl_virtio_blk_writable() - bytes of it that the device writes */
+size_t sl_virtio_blk_writable(uint16_t size, uint16_t depth);
 
 /**
  * sl_virtio_blk_open() - make a queue; the device does not know it yet
@@ -117,19 +138,23 @@ int sl_virtio_blk_enable(struct virtio_blk_queue *q);
  * @sector: where
  * @count:  sectors, of a discard and of zeroes
  * @data:   pieces of data, of reads and writes; @n of them, up to VIRTIO_BLK_PIECES_MAX
+ * @buffer: of a transport that maps (struct virtio_ops): where the pieces lie, one behind the
+ * other, and their addresses mean nothing. What is read is there when the request is done
  */
 struct virtio_blk_request {
 	uint32_t type, count;
 	uint64_t sector;
 	const struct virtq_elem *data;
 	unsigned n;
+	void *buffer;
 };
 
 /**
  * sl_virtio_blk_add() - the device sees it once it is published
  * @slot: below the depth, of none that is in flight
  *
- * Return: 0; -ENOSPC when the virtqueue has no room.
+ * Return: 0; -ENOSPC when the virtqueue has no room, or the transport no memory, now; what map()
+ * says.
  */
 int sl_virtio_blk_add(struct virtio_blk_queue *q, uint16_t slot,
 		      const struct virtio_blk_request *req);

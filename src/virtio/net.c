@@ -16,11 +16,17 @@
 
 #define HOST_GSO                                                                                   \
 	(VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO4) | VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO6) |                 \
-	 VIRTIO_BIT(VIRTIO_NET_F_HOST_ECN))
+	 VIRTIO_BIT(VIRTIO_NET_F_HOST_ECN) | VIRTIO_BIT(VIRTIO_NET_F_HOST_USO))
 #define GUEST_GSO                                                                                  \
 	(VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO4) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO6) |               \
-	 VIRTIO_BIT(VIRTIO_NET_F_GUEST_ECN))
+	 VIRTIO_BIT(VIRTIO_NET_F_GUEST_ECN) | GUEST_USO)
+#define GUEST_USO (VIRTIO_BIT(VIRTIO_NET_F_GUEST_USO4) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_USO6))
 #define CTRL_USES (VIRTIO_BIT(VIRTIO_NET_F_CTRL_RX) | VIRTIO_BIT(VIRTIO_NET_F_MQ))
+
+static bool has_any(uint64_t f, unsigned a, unsigned b)
+{
+	return f & (VIRTIO_BIT(a) | VIRTIO_BIT(b));
+}
 
 /* A feature, and those without which it must not be (5.1.3.1), all of them or any. */
 static uint64_t narrow(uint64_t f)
@@ -32,25 +38,30 @@ static uint64_t narrow(uint64_t f)
 	/* Of this driver: its buffers hold large packets only together. */
 	if (!(f & VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF)))
 		f &= ~(GUEST_GSO | VIRTIO_BIT(VIRTIO_NET_F_MTU));
-	if (!(f & HOST_GSO & ~VIRTIO_BIT(VIRTIO_NET_F_HOST_ECN)))
-		f &= ~HOST_GSO;
-	if (!(f & GUEST_GSO & ~VIRTIO_BIT(VIRTIO_NET_F_GUEST_ECN)))
-		f &= ~GUEST_GSO;
-	if (!(f & VIRTIO_BIT(VIRTIO_NET_F_CTRL_VQ)))
-		f &= ~CTRL_USES;
+	if (!has_any(f, VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_HOST_TSO6))
+		f &= ~VIRTIO_BIT(VIRTIO_NET_F_HOST_ECN);
+	if (!has_any(f, VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6))
+		f &= ~VIRTIO_BIT(VIRTIO_NET_F_GUEST_ECN);
+	/* Of rings: SL_CAN_USO is both families. */
+	if ((f & GUEST_USO) != GUEST_USO)
+		f &= ~GUEST_USO;
 	return f;
 }
 
-int sl_virtio_net_start(struct virtio *v, bool control)
+static uint64_t narrow_ctrl(uint64_t f)
+{
+	return narrow(f & VIRTIO_BIT(VIRTIO_NET_F_CTRL_VQ) ? f : f & ~CTRL_USES);
+}
+
+int sl_virtio_net_start(struct virtio *v, uint64_t more)
 {
 	uint64_t wanted = VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_NET_F_MAC) |
 			  VIRTIO_BIT(VIRTIO_NET_F_STATUS) | VIRTIO_BIT(VIRTIO_NET_F_MTU) |
 			  VIRTIO_BIT(VIRTIO_NET_F_CSUM) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM) |
 			  VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF) | GUEST_GSO | HOST_GSO;
 
-	if (control)
-		wanted |= VIRTIO_BIT(VIRTIO_NET_F_CTRL_VQ) | CTRL_USES;
-	return sl_virtio_start(v, wanted, narrow);
+	return sl_virtio_start(v, wanted | more,
+			       more & VIRTIO_BIT(VIRTIO_NET_F_CTRL_VQ) ? narrow_ctrl : narrow);
 }
 
 #define READ(v, field, to)                                                                         \
@@ -71,7 +82,7 @@ int sl_virtio_net_state(struct virtio *v, struct virtio_net_state *state)
 	if (!ret && sl_virtio_has(v, VIRTIO_NET_F_MTU))
 		ret = READ(v, mtu, &state->mtu);
 	state->link_up = status & VIRTIO_NET_S_LINK_UP;
-	if (ret)
+	if (ret && ret != -EOPNOTSUPP)
 		return ret;
 	if (state->mtu < MTU_MIN)
 		return sl_fail(EINVAL, "the device says that its MTU is %u: %d is the least",
@@ -84,24 +95,25 @@ int sl_virtio_net_state(struct virtio *v, struct virtio_net_state *state)
 }
 
 static uint32_t can(const struct virtio *v, unsigned csum, unsigned tso4, unsigned tso6,
-		    unsigned ecn)
+		    unsigned ecn, unsigned uso)
 {
 	return (sl_virtio_has(v, csum) ? SL_CAN_CSUM : 0u) |
 	       (sl_virtio_has(v, tso4) ? SL_CAN_TSO4 : 0u) |
 	       (sl_virtio_has(v, tso6) ? SL_CAN_TSO6 : 0u) |
-	       (sl_virtio_has(v, ecn) ? SL_CAN_ECN : 0u);
+	       (sl_virtio_has(v, ecn) ? SL_CAN_ECN : 0u) |
+	       (sl_virtio_has(v, uso) ? SL_CAN_USO : 0u);
 }
 
 uint32_t sl_virtio_net_emits(const struct virtio *v)
 {
 	return can(v, VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6,
-		   VIRTIO_NET_F_GUEST_ECN);
+		   VIRTIO_NET_F_GUEST_ECN, VIRTIO_NET_F_GUEST_USO4);
 }
 
 uint32_t sl_virtio_net_accepts(const struct virtio *v)
 {
 	return can(v, VIRTIO_NET_F_CSUM, VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_HOST_TSO6,
-		   VIRTIO_NET_F_HOST_ECN);
+		   VIRTIO_NET_F_HOST_ECN, VIRTIO_NET_F_HOST_USO);
 }
 
 static uint32_t gso_needs(uint8_t gso_type)
@@ -113,6 +125,8 @@ static uint32_t gso_needs(uint8_t gso_type)
 		return SL_CAN_CSUM | SL_CAN_TSO4 | ecn;
 	case SL_GSO_TCPV6:
 		return SL_CAN_CSUM | SL_CAN_TSO6 | ecn;
+	case SL_GSO_UDP_L4:
+		return ecn ? UINT32_MAX : SL_CAN_CSUM | SL_CAN_USO;
 	default:
 		return UINT32_MAX;
 	}

@@ -18,6 +18,16 @@
 #define VIRTIO_NET_RX(pair) ((uint16_t)(2 * (pair)))
 #define VIRTIO_NET_TX(pair) ((uint16_t)(2 * (pair) + 1))
 
+/* Of virtio 1.3, 5.1.3 and 5.1.6, newer than the headers. */
+#ifndef VIRTIO_NET_F_HOST_USO
+#define VIRTIO_NET_F_GUEST_USO4 54
+#define VIRTIO_NET_F_GUEST_USO6 55
+#define VIRTIO_NET_F_HOST_USO	56
+#endif
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
+
 /** struct virtio_net_state - its configuration (5.1.4); what the device does not say is a default
  */
 struct virtio_net_state {
@@ -29,12 +39,14 @@ struct virtio_net_state {
 
 /**
  * sl_virtio_net_start() - sl_virtio_start() with the features that this driver has
- * @v:       the device
- * @control: the control queue will be used: for several queues, or promiscuity
+ * @v:    the device
+ * @more: of the ring: VIRTIO_F_RING_PACKED, VIRTIO_F_IN_ORDER, as the caller wants them.
+ *        VIRTIO_NET_F_CTRL_VQ, with VIRTIO_NET_F_CTRL_RX and _MQ as far as they are wanted;
+ *        VIRTIO_NET_F_MQ alone where several queues need no command: vhost-user
  *
  * Return: as sl_virtio_start().
  */
-int sl_virtio_net_start(struct virtio *v, bool control);
+int sl_virtio_net_start(struct virtio *v, uint64_t more);
 
 /** sl_virtio_net_state() - read its configuration; -EINVAL for one that cannot be */
 int sl_virtio_net_state(struct virtio *v, struct virtio_net_state *state);

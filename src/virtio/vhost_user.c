@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A front end and its connections. */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -9,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/reason.h"
 #include "virtio/vhost_user_private.h"
@@ -51,9 +53,7 @@ static int make_events(struct vhost_front *f)
 	bool ok;
 
 	f->epoll = epoll_create1(EPOLL_CLOEXEC);
-	f->err = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	ok = f->epoll >= 0 && f->err >= 0 &&
-	     !epoll_ctl(f->epoll, EPOLL_CTL_ADD, f->err, &(struct epoll_event){.events = EPOLLIN});
+	ok = f->epoll >= 0;
 	for (unsigned q = 0; q < f->config.queues && ok; q++) {
 		f->queues[q].kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		f->queues[q].call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -75,7 +75,7 @@ static int make(struct vhost_front *f, const struct vhost_front_config *config)
 	if (!ret)
 		ret = make_events(f);
 	if (!ret && config->path && config->listen)
-		ret = sl_unix_listen(config->path, &f->listener);
+		ret = sl_unix_listen(config->path, SOCK_STREAM, &f->listener);
 	if (!ret)
 		f->config.fd = config->path ? -1 : config->fd;
 	return ret;
@@ -120,6 +120,7 @@ void sl_vhost_front_close(struct vhost_front *f)
 	sl_fd_close(&f->listener);
 	sl_fd_close(&f->config.fd);
 	sl_fd_close(&f->err);
+	sl_notify_close(&f->notify);
 	sl_fd_close(&f->epoll);
 	sl_fd_close(&f->log);
 	for (unsigned q = 0; q < VHOST_FRONT_QUEUES_MAX; q++) {
@@ -150,7 +151,7 @@ static int reach(struct vhost_front *f)
 	}
 	if (f->listener >= 0)
 		return sl_unix_accept(f->listener, &f->sock);
-	ret = sl_unix_connect(f->config.path, &f->sock);
+	ret = sl_unix_connect(f->config.path, SOCK_STREAM, &f->sock);
 	return ret == -ENOENT || ret == -ECONNREFUSED ? -EAGAIN : ret;
 }
 
@@ -177,13 +178,45 @@ static int give_channel(struct vhost_front *f)
 	return ret;
 }
 
+static int greet(struct vhost_front *f)
+{
+	int ret = reach(f);
+
+	if (ret)
+		return ret;
+	f->protocol = f->status = 0;
+	/* The one before may still signal its own. */
+	sl_fd_close(&f->err);
+	f->err = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ret = f->err < 0 ? sl_fail(errno, "no event: %m") : watch(f, f->err);
+	if (!ret)
+		ret = watch(f, f->sock);
+	if (!ret)
+		ret = sl_vhost_front_tell(f, VHOST_USER_SET_OWNER, -1);
+	if (!ret)
+		ret = sl_vhost_front_get_begin(f, VHOST_USER_GET_FEATURES);
+	f->greeted = !ret;
+	f->until = sl_now_ns() + f->config.wait_ns;
+	return ret ? sl_vhost_front_lose(f, ret) : 0;
+}
+
+/* Some listen long before they serve: packets of others are not to wait for them. */
+static int await_answer(const struct vhost_front *f)
+{
+	if (!f->config.net || poll(&(struct pollfd){f->sock, POLLIN, 0}, 1, 0))
+		return 0;
+	return sl_now_ns() < f->until ? -EINPROGRESS
+				      : sl_vhost_front_late(f, VHOST_USER_GET_FEATURES);
+}
+
 static int negotiate(struct vhost_front *f)
 {
-	uint64_t offered = 0;
-	int ret = sl_vhost_front_tell(f, VHOST_USER_SET_OWNER, -1);
+	uint64_t offered = 0, ours = PROTOCOL;
+	int ret = sl_vhost_front_get_end(f, VHOST_USER_GET_FEATURES, &f->offered);
 
-	if (!ret)
-		ret = sl_vhost_front_get(f, VHOST_USER_GET_FEATURES, &f->offered);
+	f->greeted = false;
+	if (f->config.net)
+		ours &= ~BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
 	if (ret)
 		return ret;
 	if (!(f->offered & BIT(VHOST_USER_F_PROTOCOL_FEATURES)))
@@ -191,16 +224,17 @@ static int negotiate(struct vhost_front *f)
 					   "VHOST_USER_F_PROTOCOL_FEATURES");
 	ret = sl_vhost_front_get(f, VHOST_USER_GET_PROTOCOL_FEATURES, &offered);
 	if (!ret)
-		ret = sl_vhost_front_set(f, VHOST_USER_SET_PROTOCOL_FEATURES, offered & PROTOCOL,
-					 -1);
+		ret = sl_vhost_front_set(f, VHOST_USER_SET_PROTOCOL_FEATURES, offered & ours, -1);
 	if (!ret)
-		f->protocol = offered & PROTOCOL;
+		f->protocol = offered & ours;
 	return ret;
 }
 
+/* Of a network device the number is one of pairs: so QEMU and DPDK take it. */
 static int check_limits(struct vhost_front *f)
 {
-	uint64_t queues = f->config.queues, slots = 1;
+	unsigned unit = f->config.net ? 2 : 1;
+	uint64_t wanted = f->config.queues / unit, queues = f->config.net ? 1 : wanted, slots = 1;
 	int ret = 0;
 
 	if (sl_vhost_front_has(f, VHOST_USER_PROTOCOL_F_MQ))
@@ -209,15 +243,17 @@ static int check_limits(struct vhost_front *f)
 		ret = sl_vhost_front_get(f, VHOST_USER_GET_MAX_MEM_SLOTS, &slots);
 	if (ret)
 		return ret;
-	if (queues < f->config.queues)
-		return sl_fail(EOPNOTSUPP, "the back end has %llu queues: %u are wanted",
-			       (unsigned long long)queues, f->config.queues);
+	if (queues < wanted)
+		return sl_fail(EOPNOTSUPP, "the back end has %llu %s: %llu are wanted",
+			       (unsigned long long)queues,
+			       f->config.net ? "pairs of queues" : "queues",
+			       (unsigned long long)wanted);
 	return slots ? 0 : sl_fail(EOPNOTSUPP, "the back end has no room for memory");
 }
 
 static int check_log(struct vhost_front *f)
 {
-	if (!f->log_full)
+	if (f->config.net || !f->log_full)
 		return 0;
 	if (f->log < 0 || !sl_vhost_front_has(f, VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
 		return sl_fail(EOPNOTSUPP, "the back end keeps no log of what is in flight "
@@ -228,16 +264,17 @@ static int check_log(struct vhost_front *f)
 
 int sl_vhost_front_connect(struct vhost_front *f)
 {
-	int ret;
+	int ret = 0;
 
-	if (f->sock >= 0)
+	if (f->sock >= 0 && !f->greeted)
 		sl_vhost_front_lose(f, 0);
-	ret = reach(f);
+	if (!f->greeted)
+		ret = greet(f);
 	if (ret)
 		return ret;
-	f->protocol = f->status = 0;
-	sl_event_clear(f->err);
-	ret = watch(f, f->sock);
+	ret = await_answer(f);
+	if (ret == -EINPROGRESS)
+		return ret;
 	if (!ret)
 		ret = negotiate(f);
 	if (!ret)
@@ -247,6 +284,11 @@ int sl_vhost_front_connect(struct vhost_front *f)
 	if (!ret)
 		ret = give_channel(f);
 	return ret ? sl_vhost_front_lose(f, ret) : 0;
+}
+
+void sl_vhost_front_disconnect(struct vhost_front *f)
+{
+	sl_vhost_front_lose(f, 0);
 }
 
 /*

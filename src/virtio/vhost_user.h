@@ -2,7 +2,8 @@
 /*
  * A virtio device over vhost-user: the front end ("Vhost-user Protocol" of QEMU's documentation).
  * It owns the memory that the device sees, and survives the back end: another one takes over what
- * the first was given, from the in-flight log.
+ * the first was given, from the in-flight log. For a network device there is none: with a new back
+ * end its queues begin anew, empty.
  *
  * The back end is hostile. What it answers is checked; it cannot cut our memory short, which is
  * sealed; every wait ends, and says what was waited for.
@@ -24,13 +25,14 @@
  * @listen:  the back end connects to us, at @path
  * @memory:  bytes that the device will see
  * @queues:  that will be used, 1 to VHOST_FRONT_QUEUES_MAX
+ * @net:     it is a network device: of queues in pairs, and without a log
  * @size:    of each of them
  * @wait_ns: how long an answer may take
  */
 struct vhost_front_config {
 	const char *path;
 	int fd;
-	bool listen;
+	bool listen, net;
 	size_t memory;
 	uint16_t queues, size;
 	uint64_t wait_ns;
@@ -58,10 +60,16 @@ void sl_vhost_front_close(struct vhost_front *f);
  * the same features and queues, whose memory was left as it is. What it had been given is done by
  * the new one, once.
  *
- * Return: 0; -EAGAIN when nobody is there yet; -EOPNOTSUPP for one that cannot be used, or cannot
- * take over; -ETIMEDOUT, -EPROTO, -ECONNRESET for one that does not keep to the protocol.
+ * Return: 0; -EAGAIN when nobody is there yet; -EINPROGRESS, of a network device: somebody is, who
+ * has not answered yet: call again when sl_vhost_front_fd() is readable, or later; -EOPNOTSUPP for
+ * one that cannot be used, or cannot take over; -ETIMEDOUT, -EPROTO, -ECONNRESET for one that does
+ * not keep to the protocol.
  */
 int sl_vhost_front_connect(struct vhost_front *f);
+
+/** sl_vhost_front_disconnect() - part with the back end, if there is one; the thread's reason is
+ * kept as the reason */
+void sl_vhost_front_disconnect(struct vhost_front *f);
 
 /** sl_vhost_front_virtio() - the device */
 struct virtio *sl_vhost_front_virtio(struct vhost_front *f);

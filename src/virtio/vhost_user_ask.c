@@ -21,7 +21,7 @@ int sl_vhost_front_lose(struct vhost_front *f, int ret)
 		f->log_full |= f->queues[q].runs;
 		f->queues[q].runs = false;
 	}
-	f->has_memory = f->has_log = false;
+	f->has_memory = f->has_log = f->greeted = false;
 	return ret;
 }
 
@@ -78,9 +78,10 @@ static int serve_channel(struct vhost_front *f)
 
 static int check_errors(struct vhost_front *f)
 {
-	uint64_t count;
+	struct pollfd err = {.fd = f->err, .events = POLLIN};
 
-	if (read(f->err, &count, sizeof(count)) != sizeof(count))
+	/* Reading it may block: see sl_notify(). */
+	if (poll(&err, 1, 0) <= 0)
 		return 0;
 	return sl_fail(EPROTO, "the back end says that a queue is broken");
 }
@@ -115,6 +116,12 @@ int sl_vhost_front_step(struct vhost_front *f)
  * What we ask.
  */
 
+int sl_vhost_front_late(const struct vhost_front *f, enum vhost_user_request request)
+{
+	return sl_fail(ETIMEDOUT, "the back end has not answered %s for %.1f s", name_of(request),
+		       (double)f->config.wait_ns / SL_NS_PER_S);
+}
+
 /* Until there is something to read; what is asked meanwhile is answered, or two would wait for each
  * other. */
 static int wait_for(struct vhost_front *f, uint64_t until_ns, uint32_t request)
@@ -124,8 +131,7 @@ static int wait_for(struct vhost_front *f, uint64_t until_ns, uint32_t request)
 	uint64_t now = sl_now_ns();
 
 	if (now >= until_ns)
-		return sl_fail(ETIMEDOUT, "the back end has not answered %s for %.1f s",
-			       name_of(request), (double)f->config.wait_ns / SL_NS_PER_S);
+		return sl_vhost_front_late(f, request);
 	poll(fds, 2,
 	     (int)((sl_min(until_ns - now, SL_NS_PER_S) + SL_NS_PER_MS - 1) / SL_NS_PER_MS));
 	return fds[1].revents ? serve_channel(f) : 0;
@@ -165,10 +171,8 @@ static int acknowledged(struct vhost_front *f, uint32_t request)
 	return sl_fail(EOPNOTSUPP, "the back end refuses %s", name_of(request));
 }
 
-int sl_vhost_front_ask(struct vhost_front *f, const struct vhost_user_msg *msg,
-		       struct vhost_user_msg *answer)
+static int send_to(struct vhost_front *f, const struct vhost_user_msg *msg, bool ack)
 {
-	bool ack = !answer && sl_vhost_front_has(f, VHOST_USER_PROTOCOL_F_REPLY_ACK);
 	struct vhost_user_msg sent = *msg;
 	int ret;
 
@@ -181,22 +185,45 @@ int sl_vhost_front_ask(struct vhost_front *f, const struct vhost_user_msg *msg,
 			strerror(-ret));
 		return sl_vhost_front_lose(f, ret);
 	}
+	return 0;
+}
+
+int sl_vhost_front_ask(struct vhost_front *f, const struct vhost_user_msg *msg,
+		       struct vhost_user_msg *answer)
+{
+	bool ack = !answer && sl_vhost_front_has(f, VHOST_USER_PROTOCOL_F_REPLY_ACK);
+	int ret = send_to(f, msg, ack);
+
+	if (ret)
+		return ret;
 	if (!answer)
 		return ack ? acknowledged(f, msg->request) : 0;
 	ret = receive(f, msg->request, answer);
 	return ret ? sl_vhost_front_lose(f, ret) : 0;
 }
 
-int sl_vhost_front_get(struct vhost_front *f, enum vhost_user_request request, uint64_t *value)
+int sl_vhost_front_get_begin(struct vhost_front *f, enum vhost_user_request request)
 {
-	struct vhost_user_msg msg = {.request = request}, answer;
-	int ret = sl_vhost_front_ask(f, &msg, &answer);
+	return send_to(f, &(struct vhost_user_msg){.request = request}, false);
+}
+
+int sl_vhost_front_get_end(struct vhost_front *f, enum vhost_user_request request, uint64_t *value)
+{
+	struct vhost_user_msg answer;
+	int ret = receive(f, request, &answer);
 
 	if (ret)
-		return ret;
+		return sl_vhost_front_lose(f, ret);
 	*value = answer.payload.u64;
 	sl_vhost_user_drop(&answer);
 	return 0;
+}
+
+int sl_vhost_front_get(struct vhost_front *f, enum vhost_user_request request, uint64_t *value)
+{
+	int ret = sl_vhost_front_get_begin(f, request);
+
+	return ret ? ret : sl_vhost_front_get_end(f, request, value);
 }
 
 int sl_vhost_front_set(struct vhost_front *f, enum vhost_user_request request, uint64_t value,

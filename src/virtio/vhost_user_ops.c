@@ -138,7 +138,8 @@ static int get_config(struct virtio *v, size_t offset, void *to, size_t len)
 	int ret;
 
 	if (!sl_vhost_front_has(f, VHOST_USER_PROTOCOL_F_CONFIG))
-		return sl_fail(EINVAL, "the back end does not offer VHOST_USER_PROTOCOL_F_CONFIG");
+		return sl_fail(EOPNOTSUPP,
+			       "the back end does not offer VHOST_USER_PROTOCOL_F_CONFIG");
 	if (offset > VHOST_USER_CONFIG_MAX || len > VHOST_USER_CONFIG_MAX - offset)
 		return sl_fail(EINVAL, "%zu bytes at %zu of a configuration", len, offset);
 	msg.payload.config.size = size;
@@ -308,7 +309,9 @@ static uint16_t queue_size(struct virtio *v, uint16_t queue)
 
 static void notify(struct virtio *v, uint16_t queue)
 {
-	sl_event_signal(front_of(v)->queues[queue].kick);
+	struct vhost_front *f = front_of(v);
+
+	sl_notify(&f->notify, f->queues[queue].kick);
 }
 
 static int queue_enable(struct virtio *v, uint16_t queue, const struct virtio_queue *setup)

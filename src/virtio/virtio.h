@@ -46,10 +46,15 @@ struct virtio_queue {
  * @get_features: device_feature, 64 bits
  * @set_features: driver_feature, 64 bits
  * @generation:   of the device's configuration (2.5); constant where there is none
- * @get_config:   @len bytes of it; -EINVAL when it does not have them
+ * @get_config:   @len bytes of it; -EINVAL when it does not have them; -EOPNOTSUPP when there is
+ * none, which may be right: a network device over vhost-user
  * @queue_size:   the most descriptors that a queue may have, 0 when there is no such queue
  * @queue_enable: ...
  * @notify:       there are new buffers in a queue
+ * @map:          the device will read (or @write) @len bytes at @at: where it sees them. A
+ * transport with bounce buffers copies what it will read; -ENOSPC when there is no room now. NULL:
+ * memory that the device sees is the transport's, and used in place
+ * @unmap:        it is done with them: up to @written bytes of what it was to write come back
  */
 struct virtio_ops {
 	int (*get_status)(struct virtio *v);
@@ -61,6 +66,8 @@ struct virtio_ops {
 	uint16_t (*queue_size)(struct virtio *v, uint16_t queue);
 	int (*queue_enable)(struct virtio *v, uint16_t queue, const struct virtio_queue *setup);
 	void (*notify)(struct virtio *v, uint16_t queue);
+	int (*map)(struct virtio *v, void *at, uint32_t len, bool write, sl_iova *iova);
+	void (*unmap)(struct virtio *v, sl_iova iova, uint32_t written);
 };
 
 /**

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <stdbool.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
@@ -11,7 +10,7 @@
 
 #define BACKLOG 4
 
-static int open_socket(const char *path, struct sockaddr_un *addr, int *out)
+static int open_socket(const char *path, int type, struct sockaddr_un *addr, int *out)
 {
 	size_t len = strlen(path);
 
@@ -20,16 +19,16 @@ static int open_socket(const char *path, struct sockaddr_un *addr, int *out)
 		return sl_fail(EINVAL, "%s: the path of a socket has 1 to %zu bytes", path,
 			       sizeof(addr->sun_path) - 1);
 	memcpy(addr->sun_path, path, len);
-	*out = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	*out = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (*out < 0)
 		return sl_fail(errno, "no socket: %s", strerror(errno));
 	return 0;
 }
 
-int sl_unix_connect(const char *path, int *out)
+int sl_unix_connect(const char *path, int type, int *out)
 {
 	struct sockaddr_un addr;
-	int ret = open_socket(path, &addr, out);
+	int ret = open_socket(path, type, &addr, out);
 
 	if (ret)
 		return ret;
@@ -40,7 +39,7 @@ int sl_unix_connect(const char *path, int *out)
 }
 
 /* A socket that a killed process has left behind refuses; so does a file that is no socket. */
-static int remove_stale(const char *path)
+static int remove_stale(const char *path, int type)
 {
 	struct stat st;
 	int fd, ret;
@@ -49,10 +48,10 @@ static int remove_stale(const char *path)
 		return errno == ENOENT ? 0 : sl_fail(errno, "%s: %m", path);
 	if (!S_ISSOCK(st.st_mode))
 		return sl_fail(EADDRINUSE, "%s is there already, and is no socket", path);
-	ret = sl_unix_connect(path, &fd);
+	ret = sl_unix_connect(path, type, &fd);
 	if (!ret)
 		sl_fd_close(&fd);
-	if (!ret || ret == -EAGAIN)
+	if (!ret || ret == -EAGAIN || ret == -EPROTOTYPE)
 		return sl_fail(EADDRINUSE, "another process listens at %s", path);
 	if (ret != -ECONNREFUSED && ret != -ENOENT)
 		return ret;
@@ -62,14 +61,14 @@ static int remove_stale(const char *path)
 	return 0;
 }
 
-int sl_unix_listen(const char *path, int *out)
+int sl_unix_listen(const char *path, int type, int *out)
 {
 	struct sockaddr_un addr;
-	int ret = open_socket(path, &addr, out);
+	int ret = open_socket(path, type, &addr, out);
 
 	if (ret)
 		return ret;
-	ret = remove_stale(path);
+	ret = remove_stale(path, type);
 	/* bind(2) makes a socket with the mode that this one has, less the umask: it is never open
 	 * to others, not even for a moment. */
 	if (!ret && (fchmod(*out, 0600) || bind(*out, (struct sockaddr *)&addr, sizeof(addr)) ||

@@ -24,6 +24,7 @@ struct shape {
 
 #define SHAPE(request, ...) [request] = {#request, __VA_ARGS__}
 #define STATE_LEN	    sizeof(struct vhost_user_vring_state)
+#define LOG_LEN		    sizeof(struct vhost_user_log)
 #define MEMORY_LEN(n)	    (8 + (n) * sizeof(struct vhost_user_memory_region))
 #define CONFIG_LEN(n)	    (VHOST_USER_CONFIG_LEN + (n))
 
@@ -34,6 +35,8 @@ static const struct shape requests[] = {
 	SHAPE(VHOST_USER_RESET_OWNER, 0, 0, 0, 0),
 	SHAPE(VHOST_USER_SET_MEM_TABLE, MEMORY_LEN(0), MEMORY_LEN(VHOST_USER_MAX_FDS), 0,
 	      VHOST_USER_MAX_FDS),
+	SHAPE(VHOST_USER_SET_LOG_BASE, LOG_LEN, LOG_LEN, 1, 1),
+	SHAPE(VHOST_USER_SET_LOG_FD, 0, 0, 1, 1),
 	SHAPE(VHOST_USER_SET_VRING_NUM, STATE_LEN, STATE_LEN, 0, 0),
 	SHAPE(VHOST_USER_SET_VRING_ADDR, sizeof(struct vhost_user_vring_addr),
 	      sizeof(struct vhost_user_vring_addr), 0, 0),
@@ -46,6 +49,8 @@ static const struct shape requests[] = {
 	SHAPE(VHOST_USER_SET_PROTOCOL_FEATURES, 8, 8, 0, 0),
 	SHAPE(VHOST_USER_GET_QUEUE_NUM, 0, 0, 0, 0),
 	SHAPE(VHOST_USER_SET_VRING_ENABLE, STATE_LEN, STATE_LEN, 0, 0),
+	SHAPE(VHOST_USER_SEND_RARP, 8, 8, 0, 0),
+	SHAPE(VHOST_USER_NET_SET_MTU, 8, 8, 0, 0),
 	SHAPE(VHOST_USER_SET_BACKEND_REQ_FD, 0, 0, 1, 1),
 	SHAPE(VHOST_USER_GET_CONFIG, CONFIG_LEN(0), CONFIG_LEN(VHOST_USER_CONFIG_MAX), 0, 0),
 	SHAPE(VHOST_USER_SET_CONFIG, CONFIG_LEN(0), CONFIG_LEN(VHOST_USER_CONFIG_MAX), 0, 0),
@@ -64,6 +69,7 @@ static const struct shape requests[] = {
 
 /* What is not here is answered with a number: 0 or not 0 ("VHOST_USER_PROTOCOL_F_REPLY_ACK"). */
 static const struct shape replies[] = {
+	SHAPE(VHOST_USER_SET_LOG_BASE, 0, 0, 0, 0),
 	SHAPE(VHOST_USER_GET_VRING_BASE, STATE_LEN, STATE_LEN, 0, 0),
 	SHAPE(VHOST_USER_GET_CONFIG, 0, CONFIG_LEN(VHOST_USER_CONFIG_MAX), 0, 0),
 	SHAPE(VHOST_USER_GET_INFLIGHT_FD, 20, sizeof(struct vhost_user_inflight), 0, 1),

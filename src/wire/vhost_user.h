@@ -43,6 +43,8 @@ enum vhost_user_request {
 	VHOST_USER_SET_PROTOCOL_FEATURES = 16,
 	VHOST_USER_GET_QUEUE_NUM = 17,
 	VHOST_USER_SET_VRING_ENABLE = 18,
+	VHOST_USER_SEND_RARP = 19,
+	VHOST_USER_NET_SET_MTU = 20,
 	VHOST_USER_SET_BACKEND_REQ_FD = 21,
 	VHOST_USER_GET_CONFIG = 24,
 	VHOST_USER_SET_CONFIG = 25,
@@ -64,7 +66,10 @@ enum vhost_user_backend_request {
 /** enum vhost_user_protocol_feature - bit numbers */
 enum vhost_user_protocol_feature {
 	VHOST_USER_PROTOCOL_F_MQ = 0,
+	VHOST_USER_PROTOCOL_F_LOG_SHMFD = 1,
+	VHOST_USER_PROTOCOL_F_RARP = 2,
 	VHOST_USER_PROTOCOL_F_REPLY_ACK = 3,
+	VHOST_USER_PROTOCOL_F_NET_MTU = 4,
 	VHOST_USER_PROTOCOL_F_BACKEND_REQ = 5,
 	VHOST_USER_PROTOCOL_F_CONFIG = 9,
 	VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD = 12,
@@ -101,6 +106,10 @@ struct vhost_user_config {
 	uint8_t region[VHOST_USER_CONFIG_MAX];
 };
 
+struct vhost_user_log {
+	uint64_t mmap_size, mmap_offset;
+};
+
 /* 20 bytes by the specification; QEMU and DPDK pad it to 24, and QEMU takes nothing else. Both are
  * taken here; an answer is as long as its request. */
 struct vhost_user_inflight {
@@ -125,6 +134,7 @@ struct vhost_user_msg {
 		struct vhost_user_memory memory;
 		struct vhost_user_mem_reg mem_reg;
 		struct vhost_user_config config;
+		struct vhost_user_log log;
 		struct vhost_user_inflight inflight;
 		uint8_t bytes[VHOST_USER_PAYLOAD_MAX];
 	} payload;

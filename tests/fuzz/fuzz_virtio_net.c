@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The bytes are what a network device writes to its queues and into buffers, right or wrong, while
- * packets are received and sent. Every buffer is at one place at any time, every packet in its
- * buffers, and the ring is kept.
+ * packets are received and sent, over split and packed queues, in memory that it sees or through
+ * bounce buffers; it goes, and another one comes. Every buffer is at one place at any time, every
+ * packet in its buffers, and the ring is kept.
  */
 #include <sluice/consumer.h>
 
@@ -14,6 +15,7 @@
 #define BUFFERS 20u
 #define RING	8u
 #define LENT	4096u
+#define BOUNCES 11u /* fewer than both queues could use */
 
 struct input {
 	const uint8_t *data;
@@ -21,12 +23,17 @@ struct input {
 };
 
 static struct fake_virtio_net fake;
+static struct virtio_ops ops;
 static struct nic nic;
 static struct virtio_rx rx;
 static struct virtio_tx tx;
 static struct sl_ring *rx_ring, *tx_ring;
 static uint8_t *pool_memory, *slots, *lent_memory, *queues[2];
 static size_t queue_len;
+static bool packed, in_order, bounced;
+static uint16_t place[2]; /* of the device in a packed queue: the next entry that it uses */
+static bool wrap[2];
+static uint32_t mapped;
 
 static uint8_t take_byte(struct input *in)
 {
@@ -57,6 +64,11 @@ static uint32_t count_lent(void)
 	return n;
 }
 
+static void check_buffers(void)
+{
+	must(count_lent() + nic.pools[0].n_free + sl_virtq_in_flight(&rx.vq) == BUFFERS);
+}
+
 static void do_rx(struct input *in)
 {
 	int ret = sl_virtio_rx(&rx, rx_ring);
@@ -65,8 +77,7 @@ static void do_rx(struct input *in)
 	must(ret >= 0 || ret == -ENODEV || ret == -ENOBUFS);
 	must(ret != -ENODEV || rx.vq.broken);
 	must(sl_ring_broken(rx_ring) == SL_RING_NEITHER);
-	must(rx.vq.broken ||
-	     count_lent() + nic.pools[0].n_free + sl_virtq_in_flight(&rx.vq) == BUFFERS);
+	check_buffers();
 }
 
 static void do_consume(struct input *in)
@@ -118,6 +129,33 @@ static void do_scribble(struct input *in)
 		queue[at % queue_len] = take_byte(in);
 }
 
+static bool has_packed(unsigned queue)
+{
+	const struct virtq_packed_desc *ring = (void *)queues[queue];
+
+	return sl_virtq_packed_is(ring[place[queue]].flags, false, wrap[queue]);
+}
+
+static void use(unsigned queue, uint16_t id, uint32_t len)
+{
+	struct virtq_packed_desc *desc = (struct virtq_packed_desc *)queues[queue] + place[queue];
+	const struct virtq_driver *vq = queue ? &tx.vq : &rx.vq;
+	uint16_t n = id < QUEUE && vq->slots[id].descs ? vq->slots[id].descs : 1;
+
+	if (!packed) {
+		fake.queues[queue].avail_idx++;
+		fake_virtq_push(&fake.queues[queue], id, len);
+		return;
+	}
+	*desc = (struct virtq_packed_desc){
+		.len = len,
+		.id = id,
+		.flags =
+			sl_virtq_packed_flags(true, wrap[queue]) | (queue ? 0 : VIRTQ_DESC_F_WRITE),
+	};
+	sl_virtq_packed_advance(&place[queue], &wrap[queue], n, QUEUE);
+}
+
 /* The device, so that it may be right: a buffer with a header of any kind. */
 static void do_receive(struct input *in)
 {
@@ -131,13 +169,13 @@ static void do_receive(struct input *in)
 		struct virtq_avail *avail = fake.queues[0].avail;
 		uint16_t head = avail->ring[fake.queues[0].avail_idx % QUEUE];
 
-		if (avail->idx == fake.queues[0].avail_idx)
+		if (packed ? !has_packed(0) : avail->idx == fake.queues[0].avail_idx)
 			return;
+		head = packed ? ((struct virtq_packed_desc *)queues[0])[place[0]].id : head;
 		if (!n && head < QUEUE && rx.vq.slots[head].descs)
 			memcpy(nic.pools[0].buffers[rx.buffer[head]].data - VIRTIO_NET_HDR_LEN,
 			       &hdr, sizeof(hdr));
-		fake.queues[0].avail_idx++;
-		fake_virtq_push(&fake.queues[0], head, len);
+		use(0, head, len);
 	}
 }
 
@@ -146,21 +184,65 @@ static void do_sent(struct input *in)
 	struct virtq_avail *avail = fake.queues[1].avail;
 
 	(void)in;
-	if (avail->idx != fake.queues[1].avail_idx)
-		fake_virtq_push(&fake.queues[1], avail->ring[fake.queues[1].avail_idx++ % QUEUE],
-				0);
+	if (packed && has_packed(1))
+		use(1, ((struct virtq_packed_desc *)queues[1])[place[1]].id, 0);
+	else if (!packed && avail->idx != fake.queues[1].avail_idx)
+		use(1, avail->ring[fake.queues[1].avail_idx % QUEUE], 0);
+}
+
+/* Bounce buffers: only how many there are is kept. */
+static int fake_map(struct virtio *v, void *at, uint32_t len, bool write, sl_iova *iova)
+{
+	(void)v;
+	(void)len;
+	(void)write;
+	if (mapped == BOUNCES)
+		return -ENOSPC;
+	mapped++;
+	iova->value = (uintptr_t)at;
+	return 0;
+}
+
+static void fake_unmap(struct virtio *v, sl_iova iova, uint32_t written)
+{
+	(void)v;
+	must(iova.value && written <= NIC_STRIDE);
+	must(mapped--);
 }
 
 static void open_queue(struct virtq_driver *vq, uint16_t queue)
 {
-	struct virtq_options options = {.size = QUEUE, .event_idx = true};
+	struct virtq_options options = {
+		.size = QUEUE, .event_idx = true, .packed = packed, .in_order = in_order};
 	struct virtio_queue setup = {.size = QUEUE};
 
 	queues[queue] = calloc(1, queue_len);
 	setup.desc.value = (uintptr_t)queues[queue];
 	if (!queues[queue] || sl_virtq_open(vq, &options, queues[queue]))
 		abort();
+	place[queue] = 0;
+	wrap[queue] = true;
 	fake.virtio.ops->queue_enable(&fake.virtio, queue, &setup);
+}
+
+/* The device is gone: all that it had is back. Another one comes. */
+static void do_again(struct input *in)
+{
+	uint8_t how = take_byte(in);
+
+	sl_virtio_rx_forget(&rx);
+	sl_virtio_tx_forget(&tx);
+	must(!mapped);
+	must(count_lent() + nic.pools[0].n_free == BUFFERS);
+	free(queues[0]);
+	free(queues[1]);
+	packed = how & 1;
+	in_order = how & 2;
+	/* Packets that it was lent stay where they are until the link drops them. */
+	sl_ring_abandon(tx_ring);
+	open_queue(&rx.vq, 0);
+	open_queue(&tx.vq, 1);
+	sl_virtio_rx_start(&rx);
 }
 
 static void open_all(uint64_t offers)
@@ -170,10 +252,17 @@ static void open_all(uint64_t offers)
 
 	fake = fake_net();
 	fake.offers = offers;
-	sl_virtio_net_start(&fake.virtio, false);
-	queue_len = sl_virtq_layout(QUEUE, false).len;
+	ops = fake_virtio_ops;
+	ops.map = bounced ? fake_map : NULL;
+	ops.unmap = bounced ? fake_unmap : NULL;
+	fake.virtio.ops = &ops;
+	sl_virtio_net_start(&fake.virtio, 0);
+	queue_len = sl_max(sl_virtq_layout(QUEUE, false).len, sl_virtq_layout(QUEUE, true).len);
+	mapped = 0;
 	rx = (struct virtio_rx){.v = &fake.virtio, .pool = pool};
-	tx = (struct virtio_tx){.v = &fake.virtio, .nic = &nic, .queue = 1};
+	rx.shared = bounced;
+	/* Whoever bounces reaches nothing. */
+	tx = (struct virtio_tx){.v = &fake.virtio, .nic = bounced ? NULL : &nic, .queue = 1};
 	open_queue(&rx.vq, 0);
 	open_queue(&tx.vq, 1);
 	pool_memory = calloc(BUFFERS, NIC_STRIDE);
@@ -183,17 +272,16 @@ static void open_all(uint64_t offers)
 	pool->free = calloc(BUFFERS, sizeof(*pool->free));
 	pool->buffers = calloc(BUFFERS, sizeof(*pool->buffers));
 	tx.slots = slots;
-	tx.slot_iova = calloc(QUEUE, sizeof(*tx.slot_iova));
 	for (unsigned i = 0; i < BUFFERS; i++) {
 		pool->buffers[i].data = pool_memory + i * NIC_STRIDE + NIC_HEADROOM;
 		pool->free[pool->n_free++] = (uint16_t)i;
 	}
 	nic.n_reached = 1;
 	nic.reached[0] = (struct nic_reached){0, (uintptr_t)lent_memory, LENT, {0}};
-	if (sl_virtio_rx_open(&rx, BUFFERS) || sl_virtio_tx_open(&tx) ||
+	if (sl_virtio_rx_open(&rx, QUEUE, BUFFERS) || sl_virtio_tx_open(&tx, QUEUE) ||
 	    sl_ring_create(&config, &rx_ring) || sl_ring_create(&config, &tx_ring))
 		abort();
-	sl_virtio_rx_fill(&rx);
+	sl_virtio_rx_start(&rx);
 }
 
 static void close_all(void)
@@ -213,10 +301,16 @@ static void close_all(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const calls[])(struct input *) = {
-		do_rx, do_consume, do_tx, do_scribble, do_receive, do_sent, do_receive, do_rx};
+	static void (*const calls[])(struct input *) = {do_rx,	     do_consume, do_tx,
+							do_scribble, do_receive, do_sent,
+							do_receive,  do_rx,	 do_again};
 	struct input in = {data, size};
 
+	uint8_t how = take_byte(&in);
+
+	packed = how & 1;
+	in_order = how & 2;
+	bounced = how & 4;
 	open_all(UINT64_MAX ^ take_byte(&in) ^ (uint64_t)take_byte(&in) << 8);
 	while (in.len)
 		calls[take_byte(&in) % sl_array_len(calls)](&in);

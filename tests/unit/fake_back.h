@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A vhost-user back end for tests, in a thread of its own: a disk of one queue that answers every
- * read with the same bytes. It does what the protocol says, but for what the test makes it do
- * wrong.
+ * read with the same bytes; or a device of several, whose rings the test itself uses. It does what
+ * the protocol says, but for what the test makes it do wrong.
  */
 #ifndef SL_TESTS_FAKE_BACK_H
 #define SL_TESTS_FAKE_BACK_H
@@ -29,6 +29,7 @@
 #define BACK_LOG_LEN  4096
 #define BACK_LOG_MARK UINT64_C(0x6c6f67206f66206d)
 #define BACK_BIT(n)   (UINT64_C(1) << (n))
+#define BACK_RINGS    8
 
 /* What it does with one of its answers. */
 enum back_evil {
@@ -49,11 +50,20 @@ enum back_evil {
 	EVIL_COUNT,
 };
 
+/** struct back_ring - a ring as it was set up */
+struct back_ring {
+	struct vhost_user_vring_addr addr;
+	uint32_t size, base;
+	bool enabled;
+	int kick, call;
+};
+
 /**
  * struct back - what the test sets before back_start(), and what it finds after back_join()
  * @evil_at:  which of its answers, from 0; BACK_NEVER
  * @hold:     takes so many requests and does not give them back
  * @dies_at:  closes the socket as soon as it holds so many, 0: does not
+ * @many:     only remembers @rings, of which each message names one
  * @bad_used: gives back what it does not have
  * @ask:      VHOST_USER_BACKEND_CONFIG_CHANGE_MSG, or what else to send at the first kick
  * @answers:  how many it has sent
@@ -66,7 +76,7 @@ struct back {
 	enum back_evil evil;
 	int evil_at;
 	unsigned hold, dies_at;
-	bool bad_used, err_now;
+	bool bad_used, err_now, many;
 	uint32_t ask;
 	int sock, listener;
 	pthread_t thread;
@@ -89,6 +99,7 @@ struct back {
 	struct fake_virtq vq;
 	bool runs;
 	int kick, call, err, channel, stop;
+	struct back_ring rings[BACK_RINGS];
 };
 
 static inline struct back back_new(void)
@@ -118,6 +129,7 @@ static inline struct back back_new(void)
 		.err = -1,
 		.channel = -1,
 		.stop = -1,
+		.rings = {[0 ... BACK_RINGS - 1] = {.kick = -1, .call = -1}},
 	};
 }
 
@@ -268,8 +280,39 @@ static inline void back_run(struct back *b)
 	back_kicked(b); /* which may have come already */
 }
 
+static inline bool back_told_ring(struct back *b, struct vhost_user_msg *m)
+{
+	struct back_ring *ring = &b->rings[m->payload.state.index % BACK_RINGS];
+
+	switch (m->request) {
+	case VHOST_USER_SET_VRING_NUM:
+		ring->size = m->payload.state.num;
+		break;
+	case VHOST_USER_SET_VRING_BASE:
+		ring->base = m->payload.state.num;
+		break;
+	case VHOST_USER_SET_VRING_ADDR:
+		ring->addr = m->payload.addr;
+		break;
+	case VHOST_USER_SET_VRING_KICK:
+		back_take(&ring->kick, m);
+		break;
+	case VHOST_USER_SET_VRING_CALL:
+		back_take(&ring->call, m);
+		break;
+	case VHOST_USER_SET_VRING_ENABLE:
+		ring->enabled = m->payload.state.num;
+		break;
+	default:
+		return false;
+	}
+	return true;
+}
+
 static inline void back_told(struct back *b, struct vhost_user_msg *m)
 {
+	if (b->many && back_told_ring(b, m))
+		return;
 	switch (m->request) {
 	case VHOST_USER_SET_FEATURES:
 		b->got_features = m->payload.u64;
@@ -454,6 +497,10 @@ static inline void back_join(struct back *b)
 	if (b->memory != MAP_FAILED)
 		munmap(b->memory, b->region.memory_size);
 	b->memory = MAP_FAILED;
+	for (unsigned i = 0; b->many && i < BACK_RINGS; i++) {
+		sl_fd_close(&b->rings[i].kick);
+		sl_fd_close(&b->rings[i].call);
+	}
 	sl_fd_close(&b->kick);
 	sl_fd_close(&b->call);
 	sl_fd_close(&b->err);

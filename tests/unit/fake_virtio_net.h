@@ -20,6 +20,7 @@
  * @status:     device status
  * @stuck:      that many reads until a reset is done
  * @gone:       all reads are ones
+ * @no_config:  it has no configuration space
  * @restless:   its configuration changes at each look
  * @sequence:   each value that status was set to
  * @ack:        what it answers on the control queue
@@ -30,7 +31,7 @@ struct fake_virtio_net {
 	uint64_t offers, refuses, accepted;
 	uint8_t status;
 	unsigned stuck;
-	bool gone, restless, mute;
+	bool gone, no_config, restless, mute;
 	uint32_t generation;
 	struct virtio_net_config config;
 	size_t config_len;
@@ -94,6 +95,8 @@ static inline int fake_get_config(struct virtio *v, size_t offset, void *to, siz
 {
 	struct fake_virtio_net *f = fake_net_of(v);
 
+	if (f->no_config)
+		return sl_fail(EOPNOTSUPP, "the fake has no configuration");
 	if (offset + len > f->config_len)
 		return sl_fail(EINVAL, "the fake's configuration is shorter");
 	memcpy(to, (uint8_t *)&f->config + offset, len);

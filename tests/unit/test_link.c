@@ -1098,6 +1098,46 @@ static void test_waiting_at_open(void **state)
 	}
 }
 
+static unsigned told;
+static bool told_up;
+
+static void count_carrier(struct sl_port *port, bool up)
+{
+	(void)port;
+	told_up = up;
+	set(&told, told + 1);
+}
+
+/* A port is told of the other, by the thread of its control(), once for each change. */
+static void test_carrier(void **state)
+{
+	(void)state;
+	for (const struct mode *m = modes; m != MODES_END; m++) {
+		struct rig r;
+
+		told = 0;
+		rig_make(&r, m, 1, 1);
+		r.f[0]->ops.carrier = count_carrier;
+		r.f[1]->info.attached = 0;
+		r.f[1]->stopped = 1;
+		rig_join(&r);
+		until(&r, get(&told) == 1);
+		assert_false(told_up);
+		come_back(&r, 1);
+		until(&r, get(&told) == 2);
+		assert_true(told_up);
+		go_away(&r, 1, BY_TX);
+		until(&r, get(&told) == 3);
+		assert_false(told_up);
+		come_back(&r, 1);
+		until(&r, get(&told) == 4);
+		assert_true(told_up);
+		rest(&r);
+		assert_int_equal(get(&told), 4);
+		rig_close(&r);
+	}
+}
+
 /* The recall of a source whose consumer is away is answered as well. */
 static void test_recall_while_gone(void **state)
 {
@@ -1428,6 +1468,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_gone_by_info),
 		cmocka_unit_test(test_gone_while_blocked),
 		cmocka_unit_test(test_waiting_at_open),
+		cmocka_unit_test(test_carrier),
 		cmocka_unit_test(test_recall_while_gone),
 		cmocka_unit_test(test_source_breaks_ring),
 		cmocka_unit_test(test_sink_breaks_ring),

@@ -16,6 +16,7 @@
 
 #include <sluice/reason.h>
 
+#include "base/fd.h"
 #include "offer/vduse.h"
 
 static void requests(void **state)
@@ -115,6 +116,15 @@ struct rig {
 	struct vduse v;
 };
 
+static int open_log(struct rig *rig, bool fresh)
+{
+	int ret;
+
+	sl_fd_close(&rig->v.log.dir);
+	ret = sl_vduse_log_dir(&rig->v, rig->sub);
+	return ret ? ret : sl_vduse_log_open(&rig->v, fresh);
+}
+
 static int set_up(void **state)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
@@ -124,6 +134,7 @@ static int set_up(void **state)
 	snprintf(rig->sub, sizeof(rig->sub), "%s/sub", rig->dir);
 	snprintf(rig->path, sizeof(rig->path), "%s/d0.log", rig->sub);
 	strcpy(rig->v.name, "d0");
+	strcpy(rig->v.anew, "sluice vduse destroy d0 --detach");
 	rig->v.info = (struct sl_model_info){.device_id = 2, .queues = 2, .queue_size = 64};
 	rig->v.log.dir = -1;
 	*state = rig;
@@ -135,6 +146,7 @@ static int tear_down(void **state)
 	struct rig *rig = *state;
 
 	sl_vduse_log_close(&rig->v, true);
+	sl_fd_close(&rig->v.log.dir);
 	unlink(rig->path);
 	rmdir(rig->sub);
 	rmdir(rig->dir);
@@ -147,7 +159,7 @@ static void is_found_again(void **state)
 	struct rig *rig = *state;
 	struct stat st;
 
-	assert_int_equal(sl_vduse_log_open(&rig->v, rig->sub, true), 0);
+	assert_int_equal(open_log(rig, true), 0);
 	assert_false(rig->v.log.found);
 	assert_int_equal(stat(rig->sub, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0700);
@@ -159,19 +171,19 @@ static void is_found_again(void **state)
 	memset(sl_vduse_log_queue(&rig->v, 0), 0x5b, 64);
 	sl_vduse_log_close(&rig->v, false);
 
-	assert_int_equal(sl_vduse_log_open(&rig->v, rig->sub, false), 0);
+	assert_int_equal(open_log(rig, false), 0);
 	assert_true(rig->v.log.found);
 	assert_int_equal(sl_vduse_log_runs(&rig->v), 2);
 	assert_int_equal(*(uint8_t *)sl_vduse_log_queue(&rig->v, 1), 0x5a);
 	sl_vduse_log_close(&rig->v, false);
 
-	assert_int_equal(sl_vduse_log_open(&rig->v, rig->sub, true), 0);
+	assert_int_equal(open_log(rig, true), 0);
 	assert_false(rig->v.log.found);
 	assert_int_equal(sl_vduse_log_runs(&rig->v), 0);
 	sl_vduse_log_close(&rig->v, true);
 	assert_int_equal(access(rig->path, F_OK), -1);
 
-	assert_int_equal(sl_vduse_log_open(&rig->v, rig->sub, false), 0);
+	assert_int_equal(open_log(rig, false), 0);
 	assert_false(rig->v.log.found);
 }
 
@@ -179,10 +191,10 @@ static void is_of_such_a_device(void **state)
 {
 	struct rig *rig = *state;
 
-	assert_int_equal(sl_vduse_log_open(&rig->v, rig->sub, true), 0);
+	assert_int_equal(open_log(rig, true), 0);
 	sl_vduse_log_close(&rig->v, false);
 	rig->v.features = 1;
-	assert_int_equal(sl_vduse_log_open(&rig->v, rig->sub, false), -EEXIST);
+	assert_int_equal(open_log(rig, false), -EEXIST);
 	assert_non_null(strstr(sl_reason(), "sluice vduse destroy d0"));
 }
 
@@ -192,15 +204,15 @@ static void is_nobody_elses(void **state)
 
 	assert_int_equal(mkdir(rig->sub, 0700), 0);
 	assert_int_equal(symlink("/tmp/slt-nowhere", rig->path), 0);
-	assert_int_equal(sl_vduse_log_open(&rig->v, rig->sub, true), -ELOOP);
+	assert_int_equal(open_log(rig, true), -ELOOP);
 	sl_vduse_log_close(&rig->v, true);
-	assert_int_equal(sl_vduse_log_open(&rig->v, rig->sub, true), 0);
+	assert_int_equal(open_log(rig, true), 0);
 	sl_vduse_log_close(&rig->v, false);
 	assert_int_equal(chmod(rig->path, 0644), 0);
-	assert_int_equal(sl_vduse_log_open(&rig->v, rig->sub, false), -EPERM);
+	assert_int_equal(open_log(rig, false), -EPERM);
 	sl_vduse_log_close(&rig->v, true);
 	assert_int_equal(mkdir(rig->path, 0700), 0);
-	assert_true(sl_vduse_log_open(&rig->v, rig->sub, true) < 0);
+	assert_true(open_log(rig, true) < 0);
 	assert_int_equal(rmdir(rig->path), 0);
 }
 

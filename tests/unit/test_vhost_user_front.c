@@ -357,7 +357,7 @@ static void test_no_config(void **state)
 {
 	(void)state;
 	back.protocol &= ~BACK_BIT(VHOST_USER_PROTOCOL_F_CONFIG);
-	cannot(-EINVAL, "VHOST_USER_PROTOCOL_F_CONFIG");
+	cannot(-EOPNOTSUPP, "VHOST_USER_PROTOCOL_F_CONFIG");
 }
 
 static void test_legacy(void **state)
@@ -540,7 +540,7 @@ static void test_gone(void **state)
 
 static void listen_and_open(void)
 {
-	assert_int_equal(sl_unix_listen(path, &back.listener), 0);
+	assert_int_equal(sl_unix_listen(path, SOCK_STREAM, &back.listener), 0);
 	second.listener = back.listener;
 	assert_int_equal(open_front(&(struct vhost_front_config){.path = path}), 0);
 }
@@ -602,7 +602,7 @@ static void test_nobody_there(void **state)
 	(void)state;
 	assert_int_equal(open_front(&(struct vhost_front_config){.path = path}), 0);
 	assert_int_equal(sl_vhost_front_connect(front), -EAGAIN);
-	assert_int_equal(sl_unix_listen(path, &back.listener), 0);
+	assert_int_equal(sl_unix_listen(path, SOCK_STREAM, &back.listener), 0);
 	sl_fd_close(&back.listener);
 	assert_int_equal(sl_vhost_front_connect(front), -EAGAIN); /* its socket is still there */
 }
@@ -664,7 +664,8 @@ static void test_listen(void **state)
 	int stale;
 
 	(void)state;
-	assert_int_equal(sl_unix_listen(path, &stale), 0); /* of a process that was killed */
+	assert_int_equal(sl_unix_listen(path, SOCK_STREAM, &stale),
+			 0); /* of a process that was killed */
 	sl_fd_close(&stale);
 	assert_int_equal(open_front(&config), 0);
 	config.memory = 4096;
@@ -673,14 +674,14 @@ static void test_listen(void **state)
 	assert_int_equal(sl_vhost_front_open(&config, &other), -EADDRINUSE);
 	sl_vhost_front_connect(front); /* who only looked whether we are there */
 	assert_int_equal(sl_vhost_front_connect(front), -EAGAIN);
-	assert_int_equal(sl_unix_connect(path, &back.sock), 0);
+	assert_int_equal(sl_unix_connect(path, SOCK_STREAM, &back.sock), 0);
 	back_start(&back);
 	assert_int_equal(bring_up(), 0);
 	ask_read(0);
 	await_read(0);
 	back_join(&back);
 	assert_int_equal(await_end(), -ENODEV);
-	assert_int_equal(sl_unix_connect(path, &second.sock), 0);
+	assert_int_equal(sl_unix_connect(path, SOCK_STREAM, &second.sock), 0);
 	back_start(&second);
 	assert_int_equal(take_over(), 0);
 	ask_read(1);

@@ -116,20 +116,7 @@ static void test_refused_without_answer(void **state)
 
 static void test_unknown(void **state)
 {
-	static const uint32_t requests[] = {0,
-					    VHOST_USER_SET_LOG_BASE,
-					    VHOST_USER_SET_LOG_FD,
-					    19,
-					    20,
-					    22,
-					    23,
-					    26,
-					    28,
-					    33,
-					    35,
-					    41,
-					    99,
-					    UINT32_MAX};
+	static const uint32_t requests[] = {0, 22, 23, 26, 28, 33, 35, 41, 99, UINT32_MAX};
 
 	(void)state;
 	for (unsigned i = 0; i < sl_array_len(requests); i++) {
@@ -359,7 +346,7 @@ static void test_config_changes(void **state)
 }
 
 /* Rings stop and are forgotten; the connection, the memory and the model stay. */
-static void reset_by(uint32_t request, uint64_t value, uint32_t size)
+static void reset_by(uint32_t request, uint64_t value, uint32_t size, unsigned base)
 {
 	struct vhost_user_msg msg = message(request, size), answer;
 
@@ -381,7 +368,7 @@ static void reset_by(uint32_t request, uint64_t value, uint32_t size)
 	assert_int_equal(rig.model.regions, 1);
 	for (unsigned q = 0; q < RIG_QUEUES; q++) {
 		assert_false(runs(q));
-		assert_int_equal(get_base(q), 0);
+		assert_int_equal(get_base(q), q ? 0 : base);
 	}
 	/* All has to be said again, but for the memory. */
 	assert_true(ask_u64(VHOST_USER_SET_FEATURES, FEATURES));
@@ -397,13 +384,14 @@ static void reset_by(uint32_t request, uint64_t value, uint32_t size)
 static void test_reset_device(void **state)
 {
 	(void)state;
-	reset_by(VHOST_USER_RESET_DEVICE, 0, 0);
+	reset_by(VHOST_USER_RESET_DEVICE, 0, 0, 0);
 }
 
+/* QEMU 7.2 wants to know afterwards where rings stood, and goes on there. */
 static void test_status_0(void **state)
 {
 	(void)state;
-	reset_by(VHOST_USER_SET_STATUS, 0, 8);
+	reset_by(VHOST_USER_SET_STATUS, 0, 8, 3);
 }
 
 /* "It is recommended that back-ends [...] ignore this message." */

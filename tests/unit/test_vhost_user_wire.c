@@ -227,6 +227,11 @@ static void test_bad_headers(void **state)
 		{VHOST_USER_ADD_MEM_REG, 1, 40, 0, "0 descriptors"},
 		{VHOST_USER_REM_MEM_REG, 1, 40, 2, "2 descriptors"},
 		{VHOST_USER_GET_FEATURES, 1, 0, 1, "1 descriptors"},
+		{VHOST_USER_SET_LOG_BASE, 1, 8, 1, "8 bytes"},
+		{VHOST_USER_SET_LOG_BASE, 1, 16, 0, "0 descriptors"},
+		{VHOST_USER_SET_LOG_FD, 1, 0, 0, "0 descriptors"},
+		{VHOST_USER_SEND_RARP, 1, 6, 0, "6 bytes"},
+		{VHOST_USER_NET_SET_MTU, 1, 8, 1, "1 descriptors"},
 		{99, 1, 269, 0, "269 bytes"},
 		{UINT32_MAX, 1, UINT32_MAX, 0, "4294967295 bytes"},
 	};

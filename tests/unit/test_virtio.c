@@ -11,7 +11,11 @@
 
 #include "fake_virtio_net.h"
 
-#define BIT VIRTIO_BIT
+#define BIT	   VIRTIO_BIT
+#define CONTROL	   (BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_CTRL_RX) | BIT(VIRTIO_NET_F_MQ))
+#define GUEST_USO  (BIT(VIRTIO_NET_F_GUEST_USO4) | BIT(VIRTIO_NET_F_GUEST_USO6))
+#define EVERYTHING (SL_CAN_CSUM | SL_CAN_TSO4 | SL_CAN_TSO6 | SL_CAN_USO | SL_CAN_ECN)
+#define RING	   (BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER))
 
 static struct fake_virtio_net fake;
 static struct virtio *v = &fake.virtio;
@@ -41,7 +45,7 @@ static void test_sequence(void **state)
 	static const uint8_t wanted[] = {0, 1, 3, 11, 15};
 
 	(void)state;
-	assert_int_equal(sl_virtio_net_start(v, false), 0);
+	assert_int_equal(sl_virtio_net_start(v, 0), 0);
 	assert_int_equal(sl_virtio_driver_ok(v), 0);
 	assert_sequence(wanted, sizeof(wanted));
 	assert_int_equal(sl_virtio_check(v), 0);
@@ -87,7 +91,7 @@ static void test_features_refused(void **state)
 {
 	(void)state;
 	fake.refuses = BIT(VIRTIO_NET_F_CSUM);
-	assert_int_equal(sl_virtio_net_start(v, false), -EOPNOTSUPP);
+	assert_int_equal(sl_virtio_net_start(v, 0), -EOPNOTSUPP);
 	assert_true(fake.status & VIRTIO_CONFIG_S_FAILED);
 	assert_false(fake.status & VIRTIO_CONFIG_S_DRIVER_OK);
 }
@@ -95,7 +99,7 @@ static void test_features_refused(void **state)
 static void test_needs_reset(void **state)
 {
 	(void)state;
-	assert_int_equal(sl_virtio_net_start(v, false), 0);
+	assert_int_equal(sl_virtio_net_start(v, 0), 0);
 	assert_int_equal(sl_virtio_check(v), -ENODEV); /* no DRIVER_OK: somebody reset it */
 	assert_int_equal(sl_virtio_driver_ok(v), 0);
 	fake.status |= VIRTIO_CONFIG_S_NEEDS_RESET;
@@ -112,22 +116,23 @@ static void test_features(void **state)
 			 BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_MRG_RXBUF) |
 			 BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6) |
 			 BIT(VIRTIO_NET_F_GUEST_ECN) | BIT(VIRTIO_NET_F_HOST_TSO4) |
-			 BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN);
-	uint64_t control =
-		BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_CTRL_RX) | BIT(VIRTIO_NET_F_MQ);
+			 BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN) |
+			 BIT(VIRTIO_NET_F_HOST_USO) | GUEST_USO;
 
 	(void)state;
-	sl_virtio_net_start(v, false);
+	sl_virtio_net_start(v, 0);
 	assert_int_equal(fake.accepted, known);
-	sl_virtio_net_start(v, true);
-	assert_int_equal(fake.accepted, known | control);
+	sl_virtio_net_start(v, CONTROL);
+	assert_int_equal(fake.accepted, known | CONTROL);
 	assert_int_equal(v->features, fake.accepted);
 	assert_int_equal(sl_virtio_net_emits(v),
-			 SL_CAN_CSUM | SL_CAN_TSO4 | SL_CAN_TSO6 | SL_CAN_ECN);
+			 SL_CAN_CSUM | SL_CAN_TSO4 | SL_CAN_TSO6 | SL_CAN_ECN | SL_CAN_USO);
 	assert_int_equal(sl_virtio_net_accepts(v),
-			 SL_CAN_CSUM | SL_CAN_TSO4 | SL_CAN_TSO6 | SL_CAN_ECN);
+			 SL_CAN_CSUM | SL_CAN_TSO4 | SL_CAN_TSO6 | SL_CAN_ECN | SL_CAN_USO);
+	sl_virtio_net_start(v, RING | BIT(VIRTIO_NET_F_MQ));
+	assert_int_equal(fake.accepted, known | RING | BIT(VIRTIO_NET_F_MQ));
 	fake.offers = BIT(VIRTIO_F_VERSION_1);
-	sl_virtio_net_start(v, true);
+	sl_virtio_net_start(v, CONTROL);
 	assert_int_equal(fake.accepted, BIT(VIRTIO_F_VERSION_1));
 	assert_int_equal(sl_virtio_net_emits(v), 0);
 	assert_int_equal(sl_virtio_net_accepts(v), 0);
@@ -141,32 +146,36 @@ static void test_features_that_need_others(void **state)
 		uint64_t go;
 	} cases[] = {
 		{VIRTIO_NET_F_CSUM, BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) |
-					    BIT(VIRTIO_NET_F_HOST_ECN)},
+					    BIT(VIRTIO_NET_F_HOST_ECN) |
+					    BIT(VIRTIO_NET_F_HOST_USO)},
 		{VIRTIO_NET_F_GUEST_CSUM, BIT(VIRTIO_NET_F_GUEST_TSO4) |
 						  BIT(VIRTIO_NET_F_GUEST_TSO6) |
-						  BIT(VIRTIO_NET_F_GUEST_ECN)},
+						  BIT(VIRTIO_NET_F_GUEST_ECN) | GUEST_USO},
 		{VIRTIO_NET_F_MRG_RXBUF,
 		 BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6) |
-			 BIT(VIRTIO_NET_F_GUEST_ECN) | BIT(VIRTIO_NET_F_MTU)},
+			 BIT(VIRTIO_NET_F_GUEST_ECN) | BIT(VIRTIO_NET_F_MTU) | GUEST_USO},
+		{VIRTIO_NET_F_GUEST_USO4, GUEST_USO}, /* one family alone is of no use */
+		{VIRTIO_NET_F_GUEST_USO6, GUEST_USO},
 		{VIRTIO_NET_F_CTRL_VQ, BIT(VIRTIO_NET_F_CTRL_RX) | BIT(VIRTIO_NET_F_MQ)},
 		{VIRTIO_NET_F_HOST_TSO4, 0}, /* HOST_ECN still has TSO6 */
 	};
 	uint64_t all;
 
 	(void)state;
-	sl_virtio_net_start(v, true);
+	sl_virtio_net_start(v, CONTROL);
 	all = fake.accepted;
 	for (unsigned i = 0; i < sl_array_len(cases); i++) {
 		fake.offers = ~BIT(cases[i].missing);
-		sl_virtio_net_start(v, true);
+		sl_virtio_net_start(v, CONTROL);
 		assert_int_equal(fake.accepted, all & ~cases[i].go & ~BIT(cases[i].missing));
 	}
 	fake.offers = ~(BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6));
-	sl_virtio_net_start(v, true);
+	sl_virtio_net_start(v, CONTROL);
 	assert_false(fake.accepted & BIT(VIRTIO_NET_F_HOST_ECN));
 	fake.offers = ~(BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6));
-	sl_virtio_net_start(v, true);
+	sl_virtio_net_start(v, CONTROL);
 	assert_false(fake.accepted & BIT(VIRTIO_NET_F_GUEST_ECN));
+	assert_true(fake.accepted & BIT(VIRTIO_NET_F_GUEST_USO4));
 }
 
 /*
@@ -178,7 +187,7 @@ static void test_state(void **state)
 	struct virtio_net_state s;
 
 	(void)state;
-	sl_virtio_net_start(v, true);
+	sl_virtio_net_start(v, CONTROL);
 	assert_int_equal(sl_virtio_net_state(v, &s), 0);
 	assert_memory_equal(s.mac, fake.config.mac, 6);
 	assert_true(s.link_up);
@@ -198,11 +207,19 @@ static void test_state_of_little(void **state)
 	(void)state;
 	fake.offers = BIT(VIRTIO_F_VERSION_1);
 	fake.config_len = 0;
-	sl_virtio_net_start(v, true);
+	sl_virtio_net_start(v, CONTROL);
 	assert_int_equal(sl_virtio_net_state(v, &s), 0);
 	assert_memory_equal(s.mac, none, 6);
 	assert_true(s.link_up);
 	assert_int_equal(s.max_virtqueue_pairs, 1);
+	assert_int_equal(s.mtu, 1500);
+	/* A back end of vhost-user may offer what it has no place to say anything about in. */
+	fake.offers = UINT64_MAX;
+	fake.no_config = true;
+	sl_virtio_net_start(v, CONTROL);
+	assert_int_equal(sl_virtio_net_state(v, &s), 0);
+	assert_memory_equal(s.mac, none, 6);
+	assert_true(s.link_up);
 	assert_int_equal(s.mtu, 1500);
 }
 
@@ -211,7 +228,7 @@ static void test_state_that_cannot_be(void **state)
 	struct virtio_net_state s;
 
 	(void)state;
-	sl_virtio_net_start(v, true);
+	sl_virtio_net_start(v, CONTROL);
 	fake.config.mtu = 67;
 	assert_int_equal(sl_virtio_net_state(v, &s), -EINVAL);
 	assert_reason("MTU is 67");
@@ -284,6 +301,24 @@ static void test_hdr_parse(void **state)
 	assert_int_equal(out.csum_start + out.csum_offset, 0);
 }
 
+static void test_hdr_uso(void **state)
+{
+	struct virtio_net_hdr_v1 hdr = {.flags = 1,
+					.gso_type = SL_GSO_UDP_L4,
+					.gso_size = 1400,
+					.csum_start = 34,
+					.csum_offset = 6};
+	struct sl_offload out;
+
+	(void)state;
+	assert_int_equal(sl_virtio_net_hdr_parse(&hdr, 9000, SL_CAN_CSUM | SL_CAN_USO, &out), 1);
+	assert_int_equal(out.gso_type, SL_GSO_UDP_L4);
+	assert_int_equal(sl_virtio_net_hdr_parse(&hdr, 9000, SL_CAN_CSUM, &out), -EINVAL);
+	assert_int_equal(sl_virtio_net_hdr_parse(&hdr, 9000, SL_CAN_USO, &out), -EINVAL);
+	hdr.gso_type |= SL_GSO_ECN; /* of TCP alone */
+	assert_int_equal(sl_virtio_net_hdr_parse(&hdr, 9000, EVERYTHING, &out), -EINVAL);
+}
+
 static void test_hdr_lies(void **state)
 {
 	uint32_t all = SL_CAN_CSUM | SL_CAN_TSO4;
@@ -336,7 +371,7 @@ static void open_ctrl(void)
 	ctrl = (struct virtio_net_ctrl){v, .queue = FAKE_NET_QUEUES - 1, .memory = commands};
 	ctrl.iova.value = (uintptr_t)commands;
 	setup.desc.value = (uintptr_t)ctrl_memory;
-	sl_virtio_net_start(v, true);
+	sl_virtio_net_start(v, CONTROL);
 	assert_int_equal(sl_virtq_open(&ctrl.vq, &options, ctrl_memory), 0);
 	v->ops->queue_enable(v, ctrl.queue, &setup);
 }
@@ -411,6 +446,7 @@ int main(void)
 		test_fresh(test_state_that_cannot_be),
 		test_fresh(test_hdr_make),
 		test_fresh(test_hdr_parse),
+		test_fresh(test_hdr_uso),
 		test_fresh(test_hdr_lies),
 		test_fresh(test_ctrl),
 		test_fresh(test_ctrl_mute),

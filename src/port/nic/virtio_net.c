@@ -11,6 +11,9 @@
 #include "port/nic/virtio_queue.h"
 
 #define QUEUE_ALIGN 4096
+#define CONTROL                                                                                    \
+	(VIRTIO_BIT(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_BIT(VIRTIO_NET_F_CTRL_RX) |                     \
+	 VIRTIO_BIT(VIRTIO_NET_F_MQ))
 
 /**
  * struct virtio_net - a port
@@ -109,7 +112,7 @@ static int make_rx(struct virtio_net *net, unsigned q)
 	ret = make_queue(net, rx->queue, (uint16_t)q, &rx->vq);
 	if (!ret)
 		ret = sl_nic_pool_open(&net->nic, q, rx->vq.size);
-	return ret ? ret : sl_virtio_rx_open(rx, rx->pool->n_free);
+	return ret ? ret : sl_virtio_rx_open(rx, rx->vq.size, rx->pool->n_free);
 }
 
 static int make_tx(struct virtio_net *net, unsigned q)
@@ -126,14 +129,12 @@ static int make_slots(struct virtio_net *net, unsigned q)
 {
 	struct virtio_tx *tx = &net->tx[q];
 	size_t at = take_memory(net, (size_t)tx->vq.size * NIC_STRIDE);
+	int ret = sl_virtio_tx_open(tx, tx->vq.size);
 
 	tx->slots = memory_at(net, at);
-	tx->slot_iova = calloc(tx->vq.size, sizeof(*tx->slot_iova));
-	if (!tx->slot_iova)
-		return sl_fail(ENOMEM, "no memory for a queue");
-	for (unsigned i = 0; i < tx->vq.size; i++)
+	for (unsigned i = 0; i < tx->vq.size && !ret; i++)
 		tx->slot_iova[i] = sl_dma_iova(net->dma, at + (size_t)i * NIC_STRIDE);
-	return sl_virtio_tx_open(tx);
+	return ret;
 }
 
 /* 5.1.2: behind all pairs that the device has, not those in use. */
@@ -219,10 +220,11 @@ static int start(struct virtio_net *net, const struct nic_options *options)
 {
 	struct nic *nic = &net->nic;
 	struct virtio *v = &net->pci.virtio;
+	uint64_t control = nic->queues > 1 || options->promisc ? CONTROL : 0;
 	int ret = sl_virtio_pci_open(nic->dev, &net->pci);
 
 	if (!ret)
-		ret = sl_virtio_net_start(v, nic->queues > 1 || options->promisc);
+		ret = sl_virtio_net_start(v, control);
 	if (!ret)
 		ret = check_offer(net);
 	if (!ret)
@@ -239,7 +241,7 @@ static int start(struct virtio_net *net, const struct nic_options *options)
 	if (!ret)
 		ret = ask(net, options);
 	for (unsigned q = 0; q < nic->queues && !ret; q++)
-		sl_virtio_rx_fill(&net->rx[q]);
+		sl_virtio_rx_start(&net->rx[q]);
 	return ret;
 }
 

@@ -10,10 +10,16 @@
 #define BURST	  64 /* packets a call, so that the other direction gets its turn */
 #define ELEMS_MAX (SL_PACKET_FRAGS_MAX + 1)
 
-int sl_virtio_tx_open(struct virtio_tx *tx)
+int sl_virtio_tx_open(struct virtio_tx *tx, uint16_t size)
 {
-	tx->flying = calloc(tx->vq.size, sizeof(*tx->flying));
-	return tx->flying ? 0 : sl_fail(ENOMEM, "no memory for a queue");
+	tx->flying = calloc(size, sizeof(*tx->flying));
+	tx->slot_iova = calloc(size, sizeof(*tx->slot_iova));
+	tx->slot_next = calloc(size, sizeof(*tx->slot_next));
+	for (uint16_t i = 0; tx->slot_next && i < size; i++)
+		tx->slot_next[i] = i + 1;
+	return tx->flying && tx->slot_iova && tx->slot_next
+		       ? 0
+		       : sl_fail(ENOMEM, "no memory for a queue");
 }
 
 void sl_virtio_tx_close(struct virtio_tx *tx)
@@ -21,8 +27,72 @@ void sl_virtio_tx_close(struct virtio_tx *tx)
 	sl_virtq_close(&tx->vq);
 	free(tx->flying);
 	free(tx->slot_iova);
+	free(tx->slot_next);
 	tx->flying = NULL;
 	tx->slot_iova = NULL;
+	tx->slot_next = NULL;
+}
+
+/*
+ * Slots. Each that a packet has goes with a descriptor, so there is one for each that is free.
+ */
+
+static uint8_t *slot_of(const struct virtio_tx *tx, uint16_t slot)
+{
+	return tx->slots + (size_t)slot * NIC_STRIDE;
+}
+
+static void take_slots(struct virtio_tx *tx, struct virtio_flying *flying, unsigned n)
+{
+	flying->slot = tx->slot;
+	flying->n = (uint16_t)n;
+	while (n--)
+		tx->slot = tx->slot_next[tx->slot];
+}
+
+static void unmap(const struct virtio_tx *tx, uint16_t slot, unsigned n)
+{
+	if (!tx->v->ops->map)
+		return;
+	for (; n; n--, slot = tx->slot_next[slot])
+		tx->v->ops->unmap(tx->v, tx->slot_iova[slot], 0);
+}
+
+static void free_slots(struct virtio_tx *tx, const struct virtio_flying *flying)
+{
+	uint16_t last = flying->slot;
+
+	if (!flying->n)
+		return;
+	unmap(tx, flying->slot, flying->n);
+	for (unsigned left = flying->n; left > 1; left--)
+		last = tx->slot_next[last];
+	tx->slot_next[last] = tx->slot;
+	tx->slot = flying->slot;
+}
+
+/* The device will read @n elements of free slots. False when it has no room to see them. */
+static bool map(struct virtio_tx *tx, struct virtq_elem *elems, unsigned n)
+{
+	uint16_t slot = tx->slot;
+
+	for (unsigned i = 0; i < n && tx->v->ops->map; i++, slot = tx->slot_next[slot]) {
+		if (tx->v->ops->map(tx->v, slot_of(tx, slot), elems[i].len, false,
+				    &tx->slot_iova[slot])) {
+			unmap(tx, tx->slot, i);
+			return false;
+		}
+		elems[i].addr = tx->slot_iova[slot];
+	}
+	return true;
+}
+
+void sl_virtio_tx_forget(struct virtio_tx *tx)
+{
+	for (uint16_t id = 0; tx->vq.slots && id < tx->vq.size; id++)
+		if (tx->vq.slots[id].descs)
+			free_slots(tx, &tx->flying[id]);
+	sl_virtq_close(&tx->vq);
 }
 
 /* Finish what the device has sent. Several rings may end at one queue. */
@@ -35,6 +105,7 @@ static uint32_t reap(struct virtio_tx *tx, struct sl_ring *ring)
 		struct virtio_flying *flying = &tx->flying[head];
 
 		n++;
+		free_slots(tx, flying);
 		if (!flying->ring)
 			continue;
 		sl_ring_done(flying->ring, flying->at);
@@ -44,20 +115,15 @@ static uint32_t reap(struct virtio_tx *tx, struct sl_ring *ring)
 	return n;
 }
 
-static uint8_t *slot_of(const struct virtio_tx *tx, uint16_t desc)
-{
-	return tx->slots + (size_t)desc * NIC_STRIDE;
-}
-
 /*
- * A packet becomes elements. These return how many; 0 when there are not enough descriptors now.
+ * A packet becomes elements. What they take of slots are the first free ones.
  */
 
-/* Header and packet side by side in slots of the descriptors that they will have. */
+/* Header and packet side by side in slots. Returns how many; 0 when there are not enough now. */
 static unsigned copy(struct virtio_tx *tx, struct sl_ring *ring, struct sl_packet *packet,
 		     const struct virtio_net_hdr_v1 *hdr, struct virtq_elem *elems)
 {
-	uint16_t desc = tx->vq.free;
+	uint16_t slot = tx->slot;
 	uint32_t at = 0, room = NIC_STRIDE - VIRTIO_NET_HDR_LEN, before = VIRTIO_NET_HDR_LEN;
 	uint32_t total = sl_ring_packet_len(ring, packet);
 	unsigned n = 0;
@@ -65,18 +131,18 @@ static unsigned copy(struct virtio_tx *tx, struct sl_ring *ring, struct sl_packe
 	if ((total + VIRTIO_NET_HDR_LEN + NIC_STRIDE - 1) / NIC_STRIDE >
 	    sl_min(tx->vq.n_free, ELEMS_MAX))
 		return 0;
-	memcpy(slot_of(tx, desc), hdr, sizeof(*hdr));
+	memcpy(slot_of(tx, slot), hdr, sizeof(*hdr));
 	do {
 		uint32_t len =
-			(uint32_t)sl_frags_copy(ring, packet, at, slot_of(tx, desc) + before, room);
+			(uint32_t)sl_frags_copy(ring, packet, at, slot_of(tx, slot) + before, room);
 
-		elems[n++] = (struct virtq_elem){tx->slot_iova[desc], before + len};
+		elems[n++] = (struct virtq_elem){tx->slot_iova[slot], before + len};
 		at += len;
 		before = 0;
 		room = NIC_STRIDE;
-		desc = tx->vq.slots[desc].next;
+		slot = tx->slot_next[slot];
 	} while (at < total);
-	return n;
+	return map(tx, elems, n) ? n : 0;
 }
 
 /* From fragment @from on. */
@@ -112,6 +178,26 @@ static bool prepend(const struct virtio_tx *tx, struct sl_packet *packet,
 	return true;
 }
 
+/* The packet where it is. Returns how many elements, @slots of them in slots; 0 when the device
+ * does not reach it. */
+static unsigned lend(struct virtio_tx *tx, struct sl_ring *ring, struct sl_packet *packet,
+		     const struct virtio_net_hdr_v1 *hdr, struct virtq_elem *elems, unsigned *slots)
+{
+	bool before;
+
+	if (!tx->nic)
+		return 0;
+	before = prepend(tx, packet, hdr, &elems[0]);
+	*slots = !before;
+	if (before)
+		return reach(tx, ring, packet, 1, elems) ? packet->more + 1u : 0;
+	if (!reach(tx, ring, packet, 0, elems + 1))
+		return 0;
+	memcpy(slot_of(tx, tx->slot), hdr, sizeof(*hdr));
+	elems[0] = (struct virtq_elem){tx->slot_iova[tx->slot], VIRTIO_NET_HDR_LEN};
+	return packet->more + 2u;
+}
+
 enum sent {
 	SENT_LENT,
 	SENT_COPY,
@@ -122,30 +208,27 @@ enum sent {
 static enum sent send_one(struct virtio_tx *tx, struct sl_ring *ring, uint32_t at)
 {
 	struct sl_packet *packet = sl_ring_packet(ring, at);
-	bool offload = packet->flags & SL_PACKET_OFFLOAD, copied = false, before;
-	struct virtq_elem elems[ELEMS_MAX], *first = elems;
+	bool offload = packet->flags & SL_PACKET_OFFLOAD;
+	struct virtq_elem elems[ELEMS_MAX];
+	struct virtio_flying *flying;
 	struct virtio_net_hdr_v1 hdr;
-	unsigned n = packet->more + 2u;
+	unsigned slots, n;
+	bool lent;
 
 	if (!tx->vq.n_free)
 		return SENT_LATER;
 	sl_virtio_net_hdr_make(&hdr, offload ? sl_ring_offload(ring, at) : NULL);
-	before = prepend(tx, packet, &hdr, &elems[1]);
-	if (!reach(tx, ring, packet, before, elems + 1)) {
-		n = copy(tx, ring, packet, &hdr, elems);
-		copied = true;
-	} else if (before) {
-		first++;
-		n--;
-	} else {
-		memcpy(slot_of(tx, tx->vq.free), &hdr, sizeof(hdr));
-		elems[0] = (struct virtq_elem){tx->slot_iova[tx->vq.free], VIRTIO_NET_HDR_LEN};
-	}
+	n = lend(tx, ring, packet, &hdr, elems, &slots);
+	lent = n;
+	if (!lent)
+		n = slots = copy(tx, ring, packet, &hdr, elems);
 	if (!n || n > tx->vq.n_free)
 		return tx->vq.n_free == tx->vq.size ? SENT_NEVER : SENT_LATER;
-	tx->flying[sl_virtq_add(&tx->vq, first, n, n)] =
-		copied ? (struct virtio_flying){0} : (struct virtio_flying){ring, at};
-	return copied ? SENT_COPY : SENT_LENT;
+	flying = &tx->flying[sl_virtq_add(&tx->vq, elems, n, n)];
+	flying->ring = lent ? ring : NULL;
+	flying->at = at;
+	take_slots(tx, flying, slots);
+	return lent ? SENT_LENT : SENT_COPY;
 }
 
 /* Returns how many were taken. */
