@@ -19,13 +19,15 @@ $(BUILD)/build.ninja:
 	@echo "configuring $(BUILD)"
 	@$(SETUP) -Dtests=false
 
-run: ## install what is missing (Debian), build, link two sites on this machine, and serve a disk that survives kill -9
+run: ## install what is missing (Debian), build, link two sites on this machine, and be a disk and a NIC that survive kill -9
 	@scripts/deps.sh run
 	@$(MAKE) --no-print-directory all
 	@echo "running examples/two-sites.sh"
 	@examples/two-sites.sh
 	@echo "running examples/disk.sh"
 	@examples/disk.sh
+	@echo "running examples/nic.sh"
+	@examples/nic.sh
 
 run-vm: ## install what is missing (Debian), build, and in QEMU guests drive a NIC from user space, over uio_msix and VFIO, and be the kernel's disk, over VDUSE
 	@scripts/deps.sh vm

@@ -10,9 +10,9 @@ build='make gcc libc6-dev meson ninja-build pkg-config scdoc'
 libraries='libpcap-dev libpci-dev libjson-c-dev libnl-3-dev libnl-route-3-dev libnl-genl-3-dev liburing-dev libssl-dev'
 example='iproute2 iputils-ping iperf3 python3 openvpn tcpdump'
 compilers='g++ clang libclang-rt-14-dev clang-format'
-tests='libcmocka-dev fio e2fsprogs qemu-system-common util-linux procps ethtool openssl sparse perl udev'
+tests='libcmocka-dev dpdk-dev fio e2fsprogs qemu-system-common util-linux procps ethtool openssl sparse perl udev'
 guests= kernel='flex bison bc libelf-dev'
-peers='libdpdk-dev valgrind wireguard-go wireguard-tools qemu-system-common fio'
+peers='libdpdk-dev dpdk-dev valgrind wireguard-go wireguard-tools qemu-system-common fio'
 # These are for one processor; without the first OpenSSL does its work.
 if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
     libraries="$libraries libipsec-mb-dev"

@@ -13,6 +13,7 @@
 #include <sluice/reason.h>
 
 #include "../unit/fake_request.h"
+#include "offer/file_map.h"
 #include "offer/kinds.h"
 #include "slow_store.h"
 
@@ -175,6 +176,17 @@ static int mount_store(const char *at, int *fd)
 	return mount("slow", at, "fuse.slow", MS_NOSUID | MS_NODEV, how);
 }
 
+/* Who touched it would wait for the process that serves it. */
+static bool refused_as_memory(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	struct file_map map;
+	int ret = fd < 0 ? 0 : sl_file_map(fd, 0, BLOCK, FILE_MAP_WRITE, &map);
+
+	close(fd);
+	return ret == -EINVAL;
+}
+
 static void run(const char *path)
 {
 	int landed_before = -1, all = 0, kept;
@@ -192,6 +204,7 @@ static void run(const char *path)
 	kept = killed_and_followed(path, false, &landed_before);
 	check(landed_before < 2 * OLD, "without the fence nobody waits");
 	check(kept == 0, "and what the next process wrote is lost");
+	check(refused_as_memory(path), "as memory of a driver's it is refused");
 	printf("1..%u\n", n_tests);
 }
 

@@ -22,7 +22,7 @@ import time
 
 import netns
 
-MAGIC = 0xa1b2c3d4
+MAGIC, MAGIC_NS = 0xa1b2c3d4, 0xa1b23c4d  # the second: times in nanoseconds
 ETHERNET, RAW = 1, 101
 SO_RCVBUFFORCE, SO_SNDBUFFORCE = 33, 32
 SOL_PACKET, PACKET_VNET_HDR = 263, 15
@@ -38,7 +38,7 @@ def read(path):
     with open(path, 'rb') as file:
         data = file.read()
     magic, major, minor, _, _, _, linktype = struct.unpack_from('<IHHIIII', data)
-    assert (magic, major, minor) == (MAGIC, 2, 4), f'{path}: no capture file'
+    assert magic in (MAGIC, MAGIC_NS) and (major, minor) == (2, 4), f'{path}: no capture file'
     packets, at = [], 24
     while at < len(data):
         _, _, held, length = struct.unpack_from('<IIII', data, at)

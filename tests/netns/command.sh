@@ -12,7 +12,7 @@ done
 refused 2 'Usage' "$sluice"
 [[ $("$sluice" help link) == "$("$sluice" link --help)" ]]
 [[ $("$sluice" help probe) == "$("$sluice" probe --help)" ]]
-for word in --workers --poll --duration --stats --json --pcap tap: tun: pcap: gen: null: mtu=N netns=NAME; do
+for word in --workers --poll --duration --stats --json --pcap tap: tun: pcap: gen: null: mtu=N netns=NAME vhost-user: vduse: uduse: virtio-user:; do
 	"$sluice" help link | grep -q -- "  $word" || fail "help link does not name $word"
 done
 refused 1 'cannot write the output: No space left' bash -c '"$1" help >/dev/full' - "$sluice"
@@ -60,6 +60,11 @@ offers() { # WORDS... : WANTED...
 offers '' : --version bind devices help io keygen link probe serve show unbind vduse
 offers li : link
 offers link t : tap: tun: tunnel:
+offers link v : vduse: vhost-user: virtio-user:
+offers link vhost-user:m : vhost-user:mac= vhost-user:mode= vhost-user:mtu=
+offers link vhost-user:path= : @files
+offers link virtio-user:path=x,via= : virtio-user:path=x,via=uduse virtio-user:path=x,via=vhost-user
+offers link u : uduse:
 offers link tunnel:role= : tunnel:role=client tunnel:role=server
 offers keygen --out '' : @files
 offers link tap:m : tap:mac= tap:mtu=
@@ -76,6 +81,7 @@ offers serve blk,nu : blk,null
 offers serve blk,null,ro=o : blk,null,ro=off blk,null,ro=on
 offers serve blk,file= : @files
 offers serve blk,null --via v : vduse: vhost-user:
+offers serve blk,null --via u : uduse:
 offers serve blk,null --via vhost-user:mode= : vhost-user:mode=connect vhost-user:mode=listen
 offers serve --poll a : adaptive
 offers io '' : @files

@@ -43,6 +43,9 @@ serve blk,null --via vhost-user:path=x.sock,mode=both  | mode=both is not one of
 serve blk,null --via vhost-user:path=nowhere/x.sock    | nowhere/x\.sock: cannot listen: No such file
 serve blk,null --via vhost-user:path=disk.img          | disk\.img
 serve blk,null --via vhost-user:path=disk.sock         | another process listens at disk\.sock
+serve blk,null --via uduse                             | uduse: path is missing: uduse:path=SOCK
+serve blk,null --via uduse:path=x.sock,mode=listen     | no parameter "mode"
+serve blk,null --via uduse:path=x.sock,packed=often    | packed=often is neither on nor off
 END
 [[ -f disk.img ]] || fail 'a file was removed to make a socket'
 end

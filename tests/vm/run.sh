@@ -20,7 +20,7 @@
 #	# guest: qemu -device edu             options of QEMU; $dir in them is a folder of this run
 #	# guest: append intel_iommu=on        to the kernel's command line
 #	# guest: host qmp.py                  scripts that run beside QEMU, on this machine, with $dir and the ARGUMENTs; each
-#	                                      says "ready"
+#	                                      says "ready"; in $dir is also what is booted, vmlinux and initrd
 #
 # The test says "ok - WHAT" for each thing that it has found to be so ("ok - WHAT # SKIP why" where this kernel cannot),
 # and ends with a status other than 0 when one is not. A guest has what the test asks for, so that 77, which is to skip
@@ -133,6 +133,7 @@ prepare() {
 		export GUEST_KERNEL=$kernel
 	END
 	(cd "$dir/own" && find . | cpio -o -H newc -R 0:0 --quiet) | cat "$dir/packed" - >"$dir/initrd"
+	ln -s "$tree/vmlinux" "$dir/vmlinux"
 }
 
 start_hosts() { # ARGUMENT...
