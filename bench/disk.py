@@ -61,12 +61,12 @@ CONTENDERS = {'sluice': sluice_command, QSD: qsd_command}
 class BackEnd:
     running = set()
 
-    def __init__(self, command, sock, log, pin=('taskset', '-c', BACK_END)):
+    def __init__(self, command, sock, log, pin=('taskset', '-c', BACK_END), listens=True):
         self.sock, self.log = sock, log
         with open(log, 'wb') as out:
             self.process = subprocess.Popen([*pin, *command], stdout=out, stderr=out)
         self.running.add(self.process)
-        for _ in range(1200):
+        for _ in range(1200 if listens else 0):
             if os.path.exists(sock) or self.process.poll() is not None:
                 break
             time.sleep(0.05)
@@ -197,4 +197,5 @@ def main():
     draw(found, about)
 
 
-main()
+if __name__ == '__main__':
+    main()

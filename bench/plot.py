@@ -2,7 +2,8 @@
 """A bar plot as SVG, with nothing but the standard library."""
 from html import escape
 
-COLOURS = {'veth': '#888888', 'openvpn': '#d9822b', 'qemu-storage-daemon': '#d9822b', 'wireguard-go': '#8a1c1c', 'sluice': '#1f6fb2'}
+COLOURS = {'veth': '#888888', 'bridge': '#888888', 'openvpn': '#d9822b', 'qemu-storage-daemon': '#d9822b', 'DPDK': '#d9822b',
+           'wireguard-go': '#8a1c1c', 'sluice': '#1f6fb2'}
 ROW, LABEL, BAR, VALUE, GAP = 18, 250, 320, 190, 34  # px
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Every benchmark, or those that are named: `make bench`. Tables on standard output, progress on
 # standard error, both kinds of results in bench/results/NAME.md and NAME.json.
-# usage: bench/run.sh [--quick] [ring|aead|segments|gen|tap|tunnel|nic|uio_msix|disk|vduse]...
+# usage: bench/run.sh [--quick] [ring|aead|segments|gen|tap|tunnel|nic|uio_msix|disk|vduse|uduse|vhost_net|vm_net]...
 set -eu
 cd "$(dirname "$0")/.."
 build=build/release
@@ -12,9 +12,9 @@ names=
 for word; do
     case $word in
     --quick) quick=--quick ;;
-    ring | aead | segments | gen | tap | tunnel | nic | uio_msix | disk | vduse) names="$names $word" ;;
+    ring | aead | segments | gen | tap | tunnel | nic | uio_msix | disk | vduse | uduse | vhost_net | vm_net) names="$names $word" ;;
     *)
-        echo "usage: bench/run.sh [--quick] [ring|aead|segments|gen|tap|tunnel|nic|uio_msix|disk|vduse]..." >&2
+        echo "usage: bench/run.sh [--quick] [ring|aead|segments|gen|tap|tunnel|nic|uio_msix|disk|vduse|uduse|vhost_net|vm_net]..." >&2
         exit 2
         ;;
     esac
@@ -87,7 +87,7 @@ segments() {
 
 header | tee "$results/machine.md"
 failed=0
-for name in ${names:-ring aead segments gen tap tunnel nic uio_msix disk vduse}; do
+for name in ${names:-ring aead segments gen tap tunnel nic uio_msix disk vduse uduse vhost_net vm_net}; do
     echo "$name: $(date +%T)" >&2
     status=0
     # Waited for in the background: a signal ends this script, and tells the benchmark, at once.
