@@ -54,13 +54,22 @@ static bool is_new(const struct virtq_setup *setup)
 	return !sl_load_relaxed((const uint32_t *)setup->device);
 }
 
+static struct virtq_packed_desc *desc_at(const struct virtq_setup *setup, uint16_t place)
+{
+	return (struct virtq_packed_desc *)setup->desc + (place & (WRAP - 1));
+}
+
 /* As the device has taken it: used, or made available in the next lap, it is something else. */
 static bool is_available(const struct virtq_setup *setup, uint16_t place)
 {
-	const struct virtq_packed_desc *ring = setup->desc;
-	uint16_t flags = sl_load_acquire(&ring[place & (WRAP - 1)].flags);
+	return sl_virtq_packed_is(sl_load_acquire(&desc_at(setup, place)->flags), false,
+				  place & WRAP);
+}
 
-	return sl_virtq_packed_is(flags, false, place & WRAP);
+static bool is_used(const struct virtq_setup *setup, uint16_t place)
+{
+	return sl_virtq_packed_is(sl_load_acquire(&desc_at(setup, place)->flags), true,
+				  place & WRAP);
 }
 
 static bool fits(const struct net_log_map *map, struct net_log_word word, uint16_t size)
@@ -81,21 +90,36 @@ static bool fits(const struct net_log_map *map, struct net_log_word word, uint16
 static void show(const struct net_log_map *map, struct net_log_word word,
 		 const struct virtq_setup *setup, bool first)
 {
-	struct virtq_packed_desc *ring = setup->desc;
 	uint16_t place = word.at;
 
 	for (unsigned i = 0; i < word.n; i++) {
 		const struct net_log_entry *e = &map->entries[i];
+		struct virtq_packed_desc *desc = desc_at(setup, place);
 		uint16_t flags = (uint16_t)(sl_virtq_packed_flags(true, place & WRAP) |
 					    (e->len ? VIRTQ_DESC_F_WRITE : 0));
 
 		if (first == !i) {
-			ring[place & (WRAP - 1)].len = e->len;
-			ring[place & (WRAP - 1)].id = e->id;
-			sl_store_release(&ring[place & (WRAP - 1)].flags, flags);
+			desc->len = e->len;
+			desc->id = e->id;
+			sl_store_release(&desc->flags, flags);
 		}
 		go_on(&place, e->descs, setup->size);
 	}
+}
+
+static uint16_t place_in(struct virtq_ring_state state)
+{
+	return (uint16_t)(state.used | (state.used_wrap ? WRAP : 0));
+}
+
+static struct virtq_ring_state state_at(uint16_t place)
+{
+	return (struct virtq_ring_state){
+		.avail = place & (WRAP - 1),
+		.avail_wrap = place & WRAP,
+		.used = place & (WRAP - 1),
+		.used_wrap = place & WRAP,
+	};
 }
 
 bool sl_net_log_open(struct net_log *log, void *memory, struct virtq_setup *setup)
@@ -107,9 +131,10 @@ bool sl_net_log_open(struct net_log *log, void *memory, struct virtq_setup *setu
 	if (!map)
 		return false;
 	word = get_word(map);
-	put_word(log, log->word);
-	if (!fits(map, word, setup->size) || is_new(setup))
+	if (!fits(map, word, setup->size) || is_new(setup)) {
+		put_word(log, log->word);
 		return false;
+	}
 	if (word.n && is_available(setup, word.at)) {
 		show(map, word, setup, false);
 		show(map, word, setup, true);
@@ -118,20 +143,68 @@ bool sl_net_log_open(struct net_log *log, void *memory, struct virtq_setup *setu
 		go_on(&word.at, map->entries[i].descs, setup->size);
 	word.n = 0;
 	put_word(log, word);
-	setup->state = (struct virtq_ring_state){
-		.avail = word.at & (WRAP - 1),
-		.avail_wrap = word.at & WRAP,
-		.used = word.at & (WRAP - 1),
-		.used_wrap = word.at & WRAP,
-	};
+	setup->state = state_at(word.at);
 	return true;
+}
+
+/* How many descriptors somebody has used from @at on: up to where he says he is, or as it looks. */
+static unsigned count_used(const struct virtq_setup *setup, uint16_t at, uint16_t told,
+			   unsigned most)
+{
+	int n = (told & (WRAP - 1)) - (at & (WRAP - 1));
+
+	if ((told ^ at) & WRAP)
+		n += setup->size;
+	if (n > 0 && (unsigned)n <= most && (told & (WRAP - 1)) < setup->size)
+		return (unsigned)n;
+	for (n = 0; (unsigned)n < most && is_used(setup, at); n++)
+		go_on(&at, 1, setup->size);
+	return (unsigned)n;
+}
+
+/* Available again, without a byte. Of a chain only the first was written over. */
+static void give_again(const struct virtq_setup *setup, uint16_t at, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct virtq_packed_desc *desc = desc_at(setup, at);
+		uint16_t flags = sl_virtq_packed_flags(false, at & WRAP);
+		bool used = is_used(setup, at);
+
+		desc->len = 0;
+		go_on(&at, 1, setup->size);
+		if (!used)
+			continue;
+		if (i + 1 < n && is_available(setup, at))
+			flags |= VIRTQ_DESC_F_NEXT;
+		sl_store_release(&desc->flags, flags);
+	}
+}
+
+unsigned sl_net_log_mend(struct net_log *log, struct virtq_setup *setup,
+			 struct virtq_ring_state told)
+{
+	uint16_t at = log->word.at;
+	unsigned ahead = 0, n;
+
+	for (; ahead < setup->size && is_available(setup, at); ahead++)
+		go_on(&at, 1, setup->size);
+	if (ahead == setup->size || !is_used(setup, at))
+		return 0;
+	n = count_used(setup, at, place_in(told), setup->size - ahead);
+	if (ahead) {
+		give_again(setup, at, n);
+		return n;
+	}
+	/* The driver finds them where it looks: they are behind us. */
+	go_on(&log->word.at, (uint16_t)n, setup->size);
+	put_word(log, log->word);
+	setup->state = state_at(log->word.at);
+	return n;
 }
 
 static uint16_t place_of(const struct virtq_device *vq)
 {
-	struct virtq_ring_state state = sl_virtq_device_state(vq);
-
-	return (uint16_t)(state.used | (state.used_wrap ? WRAP : 0));
+	return place_in(sl_virtq_device_state(vq));
 }
 
 void sl_net_log_use(struct net_log *log, const struct virtq_device *vq,

@@ -37,6 +37,22 @@ struct net_log {
  */
 bool sl_net_log_open(struct net_log *log, void *memory, struct virtq_setup *setup);
 
+/**
+ * sl_net_log_mend() - put right what the front end did to a transmitq while nobody was there
+ * @log:   that sl_net_log_open() has followed
+ * @setup: its state is changed where the driver has seen what was done
+ * @told:  where the front end says that the queue stands
+ *
+ * QEMU drops what a guest sends when there is no back end (virtio_net_drop_tx_queue_data(), 7.2 and
+ * later): a split queue where it stands, a packed one where QEMU last knew it to stand, which may
+ * be ahead of what is really next. What was used there before its turn shall be used in its turn:
+ * it becomes available again, as a packet that is too short.
+ *
+ * Return: how many descriptors there were.
+ */
+unsigned sl_net_log_mend(struct net_log *log, struct virtq_setup *setup,
+			 struct virtq_ring_state told);
+
 /** sl_net_log_use() - these are about to be used, with those @lens (NULL: none was written) */
 void sl_net_log_use(struct net_log *log, const struct virtq_device *vq,
 		    const struct virtq_buffer *bufs, const uint32_t *lens, unsigned n);

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/reason.h"
 #include "offer/net_private.h"
 #include "virtq/shared.h"
@@ -27,6 +28,19 @@ static bool is_transmitq(const struct offer_queue *q)
 	return q->index & 1; /* virtio 1.2, 5.1.2 */
 }
 
+static void begin_packed(struct net_queue *nq, struct virtq_setup *setup, void *log)
+{
+	struct virtq_ring_state told = setup->state;
+	unsigned n = 0;
+
+	if (sl_net_log_open(&nq->log, log, setup) && is_transmitq(nq->q))
+		n = sl_net_log_mend(&nq->log, setup, told);
+	if (n)
+		sl_log(nq->q->offer->config.log, SL_LOG_INFO,
+		       "queue %u: its front end dropped %u descriptors while nobody was there",
+		       nq->q->index, n);
+}
+
 /* Packets are used in order: what a process before has not used is done again. */
 static void begin(struct net_queue *nq, struct virtq_setup *setup)
 {
@@ -37,7 +51,7 @@ static void begin(struct net_queue *nq, struct virtq_setup *setup)
 	setup->log = NULL;
 	nq->log.map = NULL;
 	if (setup->packed)
-		sl_net_log_open(&nq->log, log, setup);
+		begin_packed(nq, setup, log);
 	else if (setup->resume && !sl_shared_acquire(&idx, &used->idx))
 		setup->state.avail = idx;
 }

@@ -233,10 +233,13 @@ int sl_virtq_packed_publish(struct virtq_device *vq)
 	return wants_interrupt(vq);
 }
 
+/* Never all zeroes, as a ring is that no device has seen: offer/net_log.c. (2.8.14: without
+ * VIRTQ_EVENT_F_DESC there is no offset.) */
 static int ask(struct virtq_device *vq, uint16_t flags)
 {
+	bool wrap = vq->at.avail_wrap || flags != VIRTQ_EVENT_F_DESC;
 	const struct virtq_packed_event event = {
-		.off_wrap = (uint16_t)(vq->at.avail | (vq->at.avail_wrap ? VIRTQ_EVENT_WRAP : 0)),
+		.off_wrap = (uint16_t)(vq->at.avail | (wrap ? VIRTQ_EVENT_WRAP : 0)),
 		.flags = flags,
 	};
 

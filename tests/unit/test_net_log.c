@@ -38,6 +38,8 @@ static struct {
 	unsigned given, back;
 	uint16_t ids[SIZE];
 	bool write, in_order;
+	struct virtq_ring_state told;
+	unsigned mended;
 } q;
 
 static uint32_t below(uint32_t n)
@@ -65,12 +67,35 @@ static struct virtq_setup setup_of(uint16_t place, bool wrap)
 		.state = {.avail = place, .avail_wrap = wrap, .used = place, .used_wrap = wrap}};
 }
 
-/* A process comes; it is told that the queue stands at its beginning. */
+/* As QEMU does it, where it believes that the queue stands. */
+static void drop_all(void)
+{
+	struct virtq_packed_desc *ring = (struct virtq_packed_desc *)q.ring;
+
+	while (sl_virtq_packed_is(ring[q.told.used].flags, false, q.told.used_wrap)) {
+		struct virtq_packed_desc *first = &ring[q.told.used];
+		uint16_t flags, used = sl_virtq_packed_flags(true, q.told.used_wrap);
+
+		do {
+			flags = ring[q.told.used].flags;
+			sl_virtq_packed_advance(&q.told.used, &q.told.used_wrap, 1, SIZE);
+		} while (flags & VIRTQ_DESC_F_NEXT);
+		first->len = 0;
+		first->flags = used;
+	}
+	q.told.avail = q.told.used;
+	q.told.avail_wrap = q.told.used_wrap;
+}
+
+/* A process comes; it is told that the queue stands at its beginning, or where its front end has
+ * dropped to. */
 static bool come(void)
 {
-	struct virtq_setup setup = setup_of(0, true);
+	struct virtq_setup setup = setup_of(q.told.avail, q.told.avail_wrap);
 	bool followed = sl_net_log_open(&q.net_log, q.log, &setup);
 
+	if (followed && !q.write)
+		q.mended += sl_net_log_mend(&q.net_log, &setup, q.told);
 	assert_int_equal(sl_virtq_device_open(&setup, &q.device), 0);
 	return followed;
 }
@@ -88,6 +113,7 @@ static void make_driver(void)
 	memset(q.ring, 0, sizeof(q.ring));
 	assert_int_equal(sl_virtq_open(&q.driver, &o, q.ring), 0);
 	q.given = q.back = 0;
+	q.told = (struct virtq_ring_state){.avail_wrap = true, .used_wrap = true};
 }
 
 static void give(void)
@@ -158,12 +184,13 @@ static bool serve(unsigned killed)
 	return true;
 }
 
-static void killed_anywhere(bool write, bool in_order)
+static void killed_anywhere(bool write, bool in_order, bool drops)
 {
 	unsigned kills = 0, followed = 0, idle = 0, had;
 
 	q.write = write;
 	q.in_order = in_order;
+	q.mended = 0;
 	make_driver();
 	come();
 	while (kills < 3000 || q.back != q.given) {
@@ -173,6 +200,9 @@ static void killed_anywhere(bool write, bool in_order)
 		if (!serve(kills < 3000 ? below(NEVER + 4) : NEVER)) {
 			go();
 			kills++;
+			if (drops)
+				drop_all();
+			take_back();
 			followed += come();
 		}
 		take_back();
@@ -181,6 +211,7 @@ static void killed_anywhere(bool write, bool in_order)
 	}
 	assert_true(q.given > 3000);
 	assert_true(followed > 1500);
+	assert_true(drops ? q.mended > 100 : !q.mended);
 	go();
 	sl_virtq_close(&q.driver);
 }
@@ -188,10 +219,18 @@ static void killed_anywhere(bool write, bool in_order)
 static void test_kills(void **state)
 {
 	(void)state;
-	killed_anywhere(false, false);
-	killed_anywhere(true, false);
-	killed_anywhere(false, true);
-	killed_anywhere(true, true);
+	killed_anywhere(false, false, false);
+	killed_anywhere(true, false, false);
+	killed_anywhere(false, true, false);
+	killed_anywhere(true, true, false);
+}
+
+/* Somebody else used what a driver had made available, ahead of the place that is next. */
+static void test_dropped_meanwhile(void **state)
+{
+	(void)state;
+	killed_anywhere(false, false, true);
+	killed_anywhere(false, true, true);
 }
 
 static bool at_beginning(void)
@@ -331,6 +370,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_kills, up, down),
+		cmocka_unit_test_setup_teardown(test_dropped_meanwhile, up, down),
 		cmocka_unit_test_setup_teardown(test_begun_anew, up, down),
 		cmocka_unit_test_setup_teardown(test_begun_anew_chains, up, down),
 		cmocka_unit_test_setup_teardown(test_garbage, up, down),
