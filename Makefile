@@ -62,7 +62,7 @@ soak: ## ten minutes (SOAK_SECONDS) of tunnel at full rate: new keys, flat memor
 vm: ## boot stock Debian kernels 6.1 and 6.12 in QEMU and test inside them
 	@scripts/deps.sh check
 	@$(DEV)
-	@$(MESON) test -C build/dev --suite vm
+	@$(MESON) test -C build/dev --suite vm --suite vm-more
 
 vm-iommufd: ## build kernels with iommufd, which Debian has not, and test driving devices in them
 	@scripts/deps.sh kernel
