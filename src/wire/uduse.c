@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <poll.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/reason.h"
 #include "wire/uduse.h"
+#include "wire/unix_socket.h"
 
 #define HEADER_LEN sizeof(struct uduse_header)
 #define ERRNO_MAX  4095 /* as the kernel has it */
@@ -103,51 +99,13 @@ static int check(const struct uduse_msg *msg, size_t len, bool daemon)
  * Sockets.
  */
 
-/* All that came are @msg's, or closed. Linux has room for two where one was asked for. */
-static int take_fds(struct msghdr *m, struct uduse_msg *msg)
-{
-	unsigned n = 0;
-
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		size_t len = c->cmsg_len - CMSG_LEN(0);
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t at = 0; at + sizeof(int) <= len; at += sizeof(int), n++) {
-			sl_fd_close(&msg->fd);
-			memcpy(&msg->fd, CMSG_DATA(c) + at, sizeof(int));
-		}
-	}
-	if (n > 1 || m->msg_flags & MSG_CTRUNC)
-		return sl_fail(EPROTO, "a message with more than a descriptor, or this process may "
-				       "not open as many (ulimit -n)");
-	return 0;
-}
-
 static int receive(int sock, bool daemon, struct uduse_msg *msg)
 {
-	union {
-		struct cmsghdr head;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec to = {msg, HEADER_LEN + UDUSE_PAYLOAD_MAX};
-	struct msghdr m = {.msg_iov = &to,
-			   .msg_iovlen = 1,
-			   .msg_control = &control,
-			   .msg_controllen = sizeof(control.room)};
-	ssize_t n = recvmsg(sock, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	int ret;
+	unsigned n = 0;
+	ssize_t got =
+		sl_unix_recv(sock, "uduse", msg, HEADER_LEN + UDUSE_PAYLOAD_MAX, &msg->fd, &n, 1);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return -EAGAIN;
-	if (n < 0)
-		return sl_fail(errno, "reading a uduse message: %m");
-	ret = take_fds(&m, msg);
-	if (!n)
-		return sl_fail(ECONNRESET, "the other end of the uduse socket is gone");
-	if (!ret && m.msg_flags & MSG_TRUNC)
-		ret = sl_fail(EPROTO, "a message of more than %zu bytes", to.iov_len);
-	return ret ? ret : check(msg, (size_t)n, daemon);
+	return got < 0 ? (int)got : check(msg, (size_t)got, daemon);
 }
 
 int sl_uduse_recv(int sock, bool daemon, struct uduse_msg *msg)
@@ -161,41 +119,9 @@ int sl_uduse_recv(int sock, bool daemon, struct uduse_msg *msg)
 	return ret;
 }
 
-static int wait_for_room(int sock, uint64_t until)
-{
-	struct pollfd p = {.fd = sock, .events = POLLOUT};
-	uint64_t now = sl_now_ns();
-
-	if (now >= until)
-		return sl_fail(EAGAIN, "the other end of the uduse socket does not read");
-	poll(&p, 1, (int)((until - now) / SL_NS_PER_MS) + 1);
-	return 0;
-}
-
 int sl_uduse_send(int sock, const struct uduse_msg *msg, int wait_ms)
 {
-	union {
-		struct cmsghdr head;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = {{0}};
 	struct iovec from = {(void *)(uintptr_t)msg, HEADER_LEN + msg->header.len};
-	struct msghdr m = {.msg_iov = &from, .msg_iovlen = 1};
-	uint64_t until = sl_now_ns() + (uint64_t)wait_ms * SL_NS_PER_MS;
-	int ret = 0;
 
-	if (msg->fd >= 0) {
-		control.head.cmsg_level = SOL_SOCKET;
-		control.head.cmsg_type = SCM_RIGHTS;
-		control.head.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.head), &msg->fd, sizeof(int));
-		m.msg_control = &control;
-		m.msg_controllen = sizeof(control.room);
-	}
-	while (!ret && sendmsg(sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-		if (errno == EAGAIN)
-			ret = wait_for_room(sock, until);
-		else if (errno != EINTR)
-			return sl_fail(errno, "sending a uduse message: %m");
-	}
-	return ret;
+	return sl_unix_send(sock, "uduse", &from, 1, &msg->fd, msg->fd >= 0, wait_ms);
 }

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <poll.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
+#include <stddef.h>
 
 #include "base/bytes.h"
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/reason.h"
+#include "wire/unix_socket.h"
 #include "wire/vhost_user.h"
 
-#define SEND_NS SL_NS_PER_S
+#define SEND_MS 1000
 
 _Static_assert(offsetof(struct vhost_user_msg, size) + 4 == VHOST_USER_HEADER_LEN,
 	       "a message begins with its header");
+_Static_assert(VHOST_USER_MAX_FDS <= SL_UNIX_FDS_MAX, "all descriptors come along");
 
 /* What a message must look like: bytes of payload and descriptors, at least and at most. */
 struct shape {
@@ -161,63 +159,22 @@ static int check_payload(const struct vhost_user_msg *msg)
 	return 0;
 }
 
-/* "No descriptor" is -1 in what takes them; all that came are in @msg, and nobody else's. */
-static int take_fds(struct msghdr *m, struct vhost_user_msg *msg)
-{
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < n; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-			if (msg->n_fds < VHOST_USER_MAX_FDS)
-				msg->fds[msg->n_fds++] = fd;
-			else
-				sl_fd_close(&fd);
-		}
-	}
-	if (m->msg_flags & MSG_CTRUNC)
-		return sl_fail(EPROTO,
-			       "a message has more than %u descriptors, or this process "
-			       "may not open as many (ulimit -n)",
-			       VHOST_USER_MAX_FDS);
-	return 0;
-}
-
 /* Read on, up to @end bytes of the message. Descriptors come with its first byte. */
 static int read_to(int sock, struct vhost_user_reader *r, size_t end)
 {
-	union {
-		struct cmsghdr head;
-		char room[CMSG_SPACE(VHOST_USER_MAX_FDS * sizeof(int))];
-	} control;
-	bool first = !r->got;
 	unsigned had = r->msg.n_fds;
-	struct iovec to = {r->got < VHOST_USER_HEADER_LEN
-				   ? (uint8_t *)&r->msg + r->got
-				   : r->msg.payload.bytes + (r->got - VHOST_USER_HEADER_LEN),
-			   end - r->got};
-	struct msghdr m = {.msg_iov = &to,
-			   .msg_iovlen = 1,
-			   .msg_control = &control,
-			   .msg_controllen = sizeof(control.room)};
-	ssize_t n = recvmsg(sock, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	int ret;
+	uint8_t *to = r->got < VHOST_USER_HEADER_LEN
+			      ? (uint8_t *)&r->msg + r->got
+			      : r->msg.payload.bytes + (r->got - VHOST_USER_HEADER_LEN);
+	ssize_t n = sl_unix_recv(sock, "vhost-user", to, end - r->got, r->msg.fds, &r->msg.n_fds,
+				 VHOST_USER_MAX_FDS);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return -EAGAIN;
 	if (n < 0)
-		return sl_fail(errno, "reading a vhost-user message: %m");
-	ret = take_fds(&m, &r->msg);
-	if (!n)
-		return sl_fail(ECONNRESET, "the other end of the vhost-user socket is gone");
-	r->got += (size_t)n;
-	if (!ret && !first && r->msg.n_fds > had)
+		return (int)n;
+	if (r->got && r->msg.n_fds > had)
 		return sl_fail(EPROTO, "descriptors in the middle of a message");
-	return ret;
+	r->got += (size_t)n;
+	return 0;
 }
 
 static int read_on(int sock, struct vhost_user_reader *r, enum vhost_user_kind kind)
@@ -273,42 +230,13 @@ int sl_vhost_user_take_fd(struct vhost_user_msg *msg, unsigned n)
 	return fd;
 }
 
-static int wait_for_room(int sock, uint64_t until)
-{
-	struct pollfd p = {.fd = sock, .events = POLLOUT};
-	uint64_t now = sl_now_ns();
-
-	if (now >= until || !poll(&p, 1, (int)((until - now) / SL_NS_PER_MS) + 1))
-		return sl_fail(ETIMEDOUT, "the other end of the vhost-user socket does not read");
-	return 0;
-}
-
+/* So little is sent as a whole or not at all: it is one piece of a socket's buffer. */
 int sl_vhost_user_send(int sock, const struct vhost_user_msg *msg)
 {
-	union {
-		struct cmsghdr head;
-		char room[CMSG_SPACE(VHOST_USER_MAX_FDS * sizeof(int))];
-	} control = {{0}};
 	struct iovec from[] = {{(void *)(uintptr_t)msg, VHOST_USER_HEADER_LEN},
 			       {(void *)(uintptr_t)msg->payload.bytes, msg->size}};
-	struct msghdr m = {.msg_iov = from, .msg_iovlen = sl_array_len(from)};
-	uint64_t until = sl_now_ns() + SEND_NS;
-	int ret = 0;
+	int ret = sl_unix_send(sock, "vhost-user", from, sl_array_len(from), msg->fds, msg->n_fds,
+			       SEND_MS);
 
-	if (msg->n_fds) {
-		control.head.cmsg_level = SOL_SOCKET;
-		control.head.cmsg_type = SCM_RIGHTS;
-		control.head.cmsg_len = CMSG_LEN(msg->n_fds * sizeof(int));
-		memcpy(CMSG_DATA(&control.head), msg->fds, msg->n_fds * sizeof(int));
-		m.msg_control = &control;
-		m.msg_controllen = CMSG_SPACE(msg->n_fds * sizeof(int));
-	}
-	/* So little is sent as a whole or not at all: it is one piece of a socket's buffer. */
-	while (!ret && sendmsg(sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-		if (errno == EAGAIN)
-			ret = wait_for_room(sock, until);
-		else if (errno != EINTR)
-			return sl_fail(errno, "sending a vhost-user message: %m");
-	}
-	return ret;
+	return ret == -EAGAIN ? -ETIMEDOUT : ret;
 }
