@@ -27,7 +27,6 @@
 #define FENCE_S	     30
 #define FENCE_SAY_NS (2 * SL_NS_PER_S)
 #define LOOK_S	     1 /* between two looks at a file's size */
-#define BIT(feature) (UINT64_C(1) << (feature))
 /* Up to write_zeroes_may_unmap and what fills its word (5.2.4). */
 #define CONFIG_LEN offsetof(struct virtio_blk_config, max_secure_erase_sectors)
 
@@ -200,18 +199,19 @@ static int blk_open(const struct sl_args *args, const struct sl_log *log, struct
 
 static uint64_t features_of(const struct blk *b)
 {
-	uint64_t features =
-		BIT(VIRTIO_BLK_F_SEG_MAX) | BIT(VIRTIO_BLK_F_BLK_SIZE) | BIT(VIRTIO_BLK_F_TOPOLOGY);
+	uint64_t features = VIRTIO_BIT(VIRTIO_BLK_F_SEG_MAX) | VIRTIO_BIT(VIRTIO_BLK_F_BLK_SIZE) |
+			    VIRTIO_BIT(VIRTIO_BLK_F_TOPOLOGY);
 
 	if (b->queues > 1)
-		features |= BIT(VIRTIO_BLK_F_MQ);
+		features |= VIRTIO_BIT(VIRTIO_BLK_F_MQ);
 	if (b->ro)
-		features |= BIT(VIRTIO_BLK_F_RO);
+		features |= VIRTIO_BIT(VIRTIO_BLK_F_RO);
 	else if (b->store != &sl_blk_store_null)
-		features |= BIT(VIRTIO_BLK_F_DISCARD) | BIT(VIRTIO_BLK_F_WRITE_ZEROES);
+		features |=
+			VIRTIO_BIT(VIRTIO_BLK_F_DISCARD) | VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES);
 	/* Without it a disk is one whose writes are durable when they are done (5.2.5.2). */
 	if (b->store == &sl_blk_store_uring && !b->writethrough)
-		features |= BIT(VIRTIO_BLK_F_FLUSH);
+		features |= VIRTIO_BIT(VIRTIO_BLK_F_FLUSH);
 	return features;
 }
 
@@ -258,7 +258,7 @@ static int blk_start(struct sl_model *model, uint64_t features)
 {
 	struct blk *b = blk_of(model);
 
-	b->dsync = !(features & BIT(VIRTIO_BLK_F_FLUSH));
+	b->dsync = !(features & VIRTIO_BIT(VIRTIO_BLK_F_FLUSH));
 	return 0;
 }
 

@@ -23,7 +23,6 @@
 #include "virtio/net.h"
 
 #define MTU_DEFAULT 1500
-#define MTU_MIN	    68 /* 5.1.4.1 */
 #define BUSY_NS	    (200 * SL_NS_PER_US)
 #define STEPS_MOST  64 /* a call of control() */
 #define ANNOUNCE    3  /* as often as QEMU's own NICs do, at least */
@@ -127,7 +126,7 @@ int sl_offer_set_mtu(struct sl_offer *o, uint16_t mtu)
 
 	if (!net)
 		return sl_fail(EOPNOTSUPP, "an MTU for what is no NIC");
-	if (mtu < MTU_MIN || (net->mtu_given && mtu != net->config.mtu))
+	if (mtu < VIRTIO_NET_MTU_MIN || (net->mtu_given && mtu != net->config.mtu))
 		return sl_fail(EINVAL, "the driver's side has an MTU of %u, this port one of %u",
 			       mtu, net->config.mtu);
 	net->config.mtu = mtu;
@@ -279,7 +278,8 @@ int sl_net_join(struct sl_port *port, const struct sl_port_info *other)
 	struct sl_net *net = net_of(port);
 	unsigned mtu = other->mtu ? other->mtu : sl_min(other->mtu_best, net->config.mtu);
 
-	if (net->mtu_given || mtu < MTU_MIN || mtu > UINT16_MAX || mtu == net->config.mtu)
+	if (net->mtu_given || mtu < VIRTIO_NET_MTU_MIN || mtu > UINT16_MAX ||
+	    mtu == net->config.mtu)
 		return 0;
 	net->config.mtu = (uint16_t)mtu;
 	sl_offer_changed(net->offer);

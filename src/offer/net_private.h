@@ -47,8 +47,10 @@ struct net_queue {
 	struct offer_queue *q;
 	struct virtq_buffer *bufs;
 	struct iovec *pieces;
-	uint8_t *lent;
-	uint32_t *lens;
+	union {
+		uint8_t *lent;
+		uint32_t *lens;
+	};
 	uint32_t first, last, room, n_pieces;
 	struct sl_ring *ring;
 	bool recall, recalling;

@@ -70,9 +70,8 @@ static int start(struct offer_queue *q, struct virtq_setup *setup)
 	nq->recall = nq->recalling = false;
 	nq->bufs = calloc(nq->room, sizeof(*nq->bufs));
 	nq->pieces = calloc(nq->n_pieces, sizeof(*nq->pieces));
-	nq->lent = calloc(nq->room, sizeof(*nq->lent));
-	nq->lens = calloc(nq->room, sizeof(*nq->lens));
-	if (!nq->bufs || !nq->pieces || !nq->lent || !nq->lens)
+	nq->lent = calloc(nq->room, is_transmitq(q) ? sizeof(*nq->lent) : sizeof(*nq->lens));
+	if (!nq->bufs || !nq->pieces || !nq->lent)
 		return sl_fail(ENOMEM, "no memory for a queue of %u entries", size);
 	begin(nq, setup);
 	return 0;
@@ -90,11 +89,9 @@ static void end(struct offer_queue *q)
 	free(nq->bufs);
 	free(nq->pieces);
 	free(nq->lent);
-	free(nq->lens);
 	nq->bufs = NULL;
 	nq->pieces = NULL;
 	nq->lent = NULL;
-	nq->lens = NULL;
 	nq->first = nq->last = nq->room = 0;
 }
 

@@ -25,11 +25,11 @@
 #define LOOK_NS	     (400 * SL_NS_PER_US)
 #define LOOK_PAYS_NS (2 * SL_NS_PER_MS)
 
-#define BIT(feature) (UINT64_C(1) << (feature))
 /* What queues here can do, whatever the model (virtio 1.2, 6). */
 #define RING_FEATURES                                                                              \
-	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |                              \
-	 BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER))
+	(VIRTIO_BIT(VIRTIO_F_VERSION_1) | VIRTIO_BIT(VIRTIO_RING_F_INDIRECT_DESC) |                \
+	 VIRTIO_BIT(VIRTIO_RING_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_RING_PACKED) |                  \
+	 VIRTIO_BIT(VIRTIO_F_IN_ORDER))
 
 /* A new transport is a file in this folder and a row here. */
 static const struct sl_transport_kind *const kinds[] = {
@@ -99,8 +99,8 @@ int sl_offer_start(struct sl_offer *o, uint64_t features)
 {
 	/* Who may reach which memory, and who follows what is written, is the transport's to say.
 	 */
-	uint64_t offered =
-		sl_offer_features(o) | BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VHOST_F_LOG_ALL);
+	uint64_t offered = sl_offer_features(o) | VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM) |
+			   VIRTIO_BIT(VHOST_F_LOG_ALL);
 
 	if (features & ~offered)
 		return sl_fail(EINVAL, "features 0x%llx were not offered",

@@ -9,6 +9,7 @@
 #include <sluice/offer.h>
 #include <sluice/space.h>
 
+#include "virtio/virtio.h"
 #include "virtq/device.h"
 #include "work/worker.h"
 

@@ -10,8 +10,6 @@
 #include "base/reason.h"
 #include "offer/queue.h"
 
-#define HAS(o, feature) (!!((o)->features >> (feature)&1))
-
 int sl_offer_queue_start(struct sl_offer *o, uint16_t queue, const struct virtq_setup *setup,
 			 int kick)
 {
@@ -28,10 +26,10 @@ int sl_offer_queue_start(struct sl_offer *o, uint16_t queue, const struct virtq_
 		return sl_fail(EINVAL, "queue %u with %u entries: at most %u", queue, setup->size,
 			       o->info.queue_size);
 	full.space = o->space;
-	full.packed = HAS(o, VIRTIO_F_RING_PACKED);
-	full.event_idx = HAS(o, VIRTIO_RING_F_EVENT_IDX);
-	full.indirect = HAS(o, VIRTIO_RING_F_INDIRECT_DESC);
-	full.in_order = HAS(o, VIRTIO_F_IN_ORDER);
+	full.packed = o->features & VIRTIO_BIT(VIRTIO_F_RING_PACKED);
+	full.event_idx = o->features & VIRTIO_BIT(VIRTIO_RING_F_EVENT_IDX);
+	full.indirect = o->features & VIRTIO_BIT(VIRTIO_RING_F_INDIRECT_DESC);
+	full.in_order = o->features & VIRTIO_BIT(VIRTIO_F_IN_ORDER);
 	ret = o->service->start(q, &full);
 	if (!ret)
 		ret = sl_virtq_device_open(&full, &q->vq);

@@ -8,9 +8,8 @@
 #include "base/reason.h"
 #include "offer/vduse.h"
 
-#define BIT(feature) (UINT64_C(1) << (feature))
 /* Addresses in rings are the IOTLB's, and everything is little-endian. */
-#define FEATURES_NEEDED (BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VIRTIO_F_VERSION_1))
+#define FEATURES_NEEDED (VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM) | VIRTIO_BIT(VIRTIO_F_VERSION_1))
 
 int sl_vduse_features(struct vduse *v)
 {
@@ -22,7 +21,7 @@ int sl_vduse_features(struct vduse *v)
 	if (features & ~v->features || ~features & FEATURES_NEEDED)
 		return sl_fail(EPROTO, "the driver of %s wants features 0x%llx, of 0x%llx", v->name,
 			       (unsigned long long)features, (unsigned long long)v->features);
-	v->packed = features & BIT(VIRTIO_F_RING_PACKED);
+	v->packed = features & VIRTIO_BIT(VIRTIO_F_RING_PACKED);
 	return sl_offer_start(v->transport.offer, features);
 }
 

@@ -17,7 +17,6 @@
 #include "base/reason.h"
 #include "offer/vduse.h"
 
-#define BIT(feature)	 (UINT64_C(1) << (feature))
 #define IRQ_AGAIN_NS	 SL_NS_PER_MS
 #define VDUSE_QUEUES_MAX 64 /* the log has a word of bits for them */
 #define MESSAGES_MOST	 16 /* a step */
@@ -28,13 +27,14 @@
  */
 static uint64_t features_of(const struct vduse *v, bool packed)
 {
-	uint64_t features = sl_offer_features(v->transport.offer) | BIT(VIRTIO_F_ACCESS_PLATFORM);
+	uint64_t features =
+		sl_offer_features(v->transport.offer) | VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM);
 
 	if (v->info.device_id == VIRTIO_ID_BLOCK)
-		features &= ~BIT(VIRTIO_BLK_F_CONFIG_WCE);
+		features &= ~VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE);
 	if (v->info.device_id == VIRTIO_ID_NET)
-		features &= ~(BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_MQ));
-	return packed ? features : features & ~BIT(VIRTIO_F_RING_PACKED);
+		features &= ~(VIRTIO_BIT(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_BIT(VIRTIO_NET_F_MQ));
+	return packed ? features : features & ~VIRTIO_BIT(VIRTIO_F_RING_PACKED);
 }
 
 int sl_vduse_init(struct vduse *v, struct sl_offer *o, const char *name, bool packed)

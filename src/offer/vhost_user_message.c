@@ -15,18 +15,18 @@
 #include "base/reason.h"
 #include "offer/vhost_user.h"
 
-#define BIT(feature) (UINT64_C(1) << (feature))
-
 #define PROTOCOL_FEATURES                                                                          \
-	(BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |                    \
-	 BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | BIT(VHOST_USER_PROTOCOL_F_CONFIG) |              \
-	 BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |                                                 \
-	 BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | BIT(VHOST_USER_PROTOCOL_F_STATUS))
+	(VIRTIO_BIT(VHOST_USER_PROTOCOL_F_MQ) | VIRTIO_BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |      \
+	 VIRTIO_BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ) |                                           \
+	 VIRTIO_BIT(VHOST_USER_PROTOCOL_F_CONFIG) |                                                \
+	 VIRTIO_BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |                                          \
+	 VIRTIO_BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) |                                   \
+	 VIRTIO_BIT(VHOST_USER_PROTOCOL_F_STATUS))
 /* What packets need, and what requests need. */
 #define NET_FEATURES                                                                               \
-	(BIT(VHOST_USER_PROTOCOL_F_LOG_SHMFD) | BIT(VHOST_USER_PROTOCOL_F_RARP) |                  \
-	 BIT(VHOST_USER_PROTOCOL_F_NET_MTU))
-#define REQUEST_FEATURES BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD)
+	(VIRTIO_BIT(VHOST_USER_PROTOCOL_F_LOG_SHMFD) | VIRTIO_BIT(VHOST_USER_PROTOCOL_F_RARP) |    \
+	 VIRTIO_BIT(VHOST_USER_PROTOCOL_F_NET_MTU))
+#define REQUEST_FEATURES VIRTIO_BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD)
 
 /* The flags of VHOST_USER_SET_CONFIG: for live migration, which needs a log of what was written. */
 #define CONFIG_WRITABLE 0
@@ -56,10 +56,10 @@ static uint64_t features_offered(const struct vhost_user *t)
 	uint64_t features = sl_offer_features(t->transport.offer);
 
 	if (!t->packed)
-		features &= ~BIT(VIRTIO_F_RING_PACKED);
+		features &= ~VIRTIO_BIT(VIRTIO_F_RING_PACKED);
 	if (sl_offer_is_net(t->transport.offer))
-		features |= BIT(VHOST_F_LOG_ALL);
-	return features | BIT(VHOST_USER_F_PROTOCOL_FEATURES);
+		features |= VIRTIO_BIT(VHOST_F_LOG_ALL);
+	return features | VIRTIO_BIT(VHOST_USER_F_PROTOCOL_FEATURES);
 }
 
 static int get_features(struct vhost_user *t, struct vhost_user_msg *msg)
@@ -71,8 +71,8 @@ static int get_features(struct vhost_user *t, struct vhost_user_msg *msg)
  * enabled state." One that has been enabled is not disabled by features. */
 static int set_features(struct vhost_user *t, struct vhost_user_msg *msg)
 {
-	uint64_t features = msg->payload.u64, own = BIT(VHOST_USER_F_PROTOCOL_FEATURES),
-		 driver = ~(own | BIT(VHOST_F_LOG_ALL)); /* whom those concern */
+	uint64_t features = msg->payload.u64, own = VIRTIO_BIT(VHOST_USER_F_PROTOCOL_FEATURES),
+		 driver = ~(own | VIRTIO_BIT(VHOST_F_LOG_ALL)); /* whom those concern */
 	struct sl_offer *o = t->transport.offer;
 	bool same = t->started && !((features ^ t->features) & driver);
 	int ret = 0;
@@ -100,7 +100,7 @@ static uint64_t protocol_features_offered(const struct vhost_user *t)
 	if (!sl_offer_is_net(t->transport.offer))
 		return PROTOCOL_FEATURES | REQUEST_FEATURES;
 	return (PROTOCOL_FEATURES | NET_FEATURES) &
-	       ~(t->n_rings / 2 > 1 ? BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) : 0);
+	       ~(t->n_rings / 2 > 1 ? VIRTIO_BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) : 0);
 }
 
 static int get_protocol_features(struct vhost_user *t, struct vhost_user_msg *msg)
@@ -315,7 +315,7 @@ static int send_rarp(struct vhost_user *t, struct vhost_user_msg *msg)
 }
 
 #define ALWAYS	      0
-#define WITH(feature) BIT(VHOST_USER_PROTOCOL_F_##feature)
+#define WITH(feature) VIRTIO_BIT(VHOST_USER_PROTOCOL_F_##feature)
 
 /**
  * struct message - what to do with a request

@@ -5,11 +5,12 @@
 #include "offer/kinds.h"
 #include "offer/net.h"
 #include "port/kinds.h"
+#include "virtio/net.h"
 
 #define PARAMS_NET                                                                                 \
 	{"mac", SL_PARAM_MAC, 0, 0, 0, "MAC", "its hardware address, for who asks (random)"},      \
 	{                                                                                          \
-		"mtu", SL_PARAM_UINT, 0, 68, 65535, "BYTES",                                       \
+		"mtu", SL_PARAM_UINT, 0, VIRTIO_NET_MTU_MIN, 65535, "BYTES",                       \
 			"largest IP packet (the other port's, or 1500)"                            \
 	}
 

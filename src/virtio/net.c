@@ -7,7 +7,6 @@
 #include "base/reason.h"
 #include "virtio/net.h"
 
-#define MTU_MIN	      68 /* 5.1.4.1 */
 #define MTU_DEFAULT   1500
 #define CTRL_NS	      SL_NS_PER_S
 #define CTRL_STEP     (100 * SL_NS_PER_US)
@@ -84,9 +83,9 @@ int sl_virtio_net_state(struct virtio *v, struct virtio_net_state *state)
 	state->link_up = status & VIRTIO_NET_S_LINK_UP;
 	if (ret && ret != -EOPNOTSUPP)
 		return ret;
-	if (state->mtu < MTU_MIN)
+	if (state->mtu < VIRTIO_NET_MTU_MIN)
 		return sl_fail(EINVAL, "the device says that its MTU is %u: %d is the least",
-			       state->mtu, MTU_MIN);
+			       state->mtu, VIRTIO_NET_MTU_MIN);
 	if (!state->max_virtqueue_pairs ||
 	    state->max_virtqueue_pairs > VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MAX)
 		return sl_fail(EINVAL, "the device says that it has %u pairs of queues",

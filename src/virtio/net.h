@@ -14,6 +14,8 @@
 /* Before each packet lies struct virtio_net_hdr_v1, the one with num_buffers (5.1.6). */
 #define VIRTIO_NET_HDR_LEN ((uint32_t)sizeof(struct virtio_net_hdr_v1))
 
+#define VIRTIO_NET_MTU_MIN 68 /* 5.1.4.1 */
+
 /* 5.1.2: receiveq1, transmitq1, receiveq2 ..., controlq. */
 #define VIRTIO_NET_RX(pair) ((uint16_t)(2 * (pair)))
 #define VIRTIO_NET_TX(pair) ((uint16_t)(2 * (pair) + 1))

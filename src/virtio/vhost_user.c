@@ -2,6 +2,7 @@
 /* A front end and its connections. */
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -16,12 +17,14 @@
 #include "virtio/vhost_user_private.h"
 #include "wire/unix_socket.h"
 
-#define BIT(feature) (UINT64_C(1) << (feature))
 #define PROTOCOL                                                                                   \
-	(BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |                    \
-	 BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | BIT(VHOST_USER_PROTOCOL_F_CONFIG) |              \
-	 BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) | BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |     \
-	 BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | BIT(VHOST_USER_PROTOCOL_F_STATUS))
+	(VIRTIO_BIT(VHOST_USER_PROTOCOL_F_MQ) | VIRTIO_BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |      \
+	 VIRTIO_BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ) |                                           \
+	 VIRTIO_BIT(VHOST_USER_PROTOCOL_F_CONFIG) |                                                \
+	 VIRTIO_BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) |                                        \
+	 VIRTIO_BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |                                          \
+	 VIRTIO_BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) |                                   \
+	 VIRTIO_BIT(VHOST_USER_PROTOCOL_F_STATUS))
 
 /*
  * Making one.
@@ -100,7 +103,7 @@ int sl_vhost_front_open(const struct vhost_front_config *config, struct vhost_fr
 	f->memory.base = MAP_FAILED;
 	for (unsigned q = 0; q < VHOST_FRONT_QUEUES_MAX; q++)
 		f->queues[q].kick = f->queues[q].call = -1;
-	strcpy(f->why, "there is no back end yet");
+	snprintf(f->why, sizeof(f->why), "there is no back end yet");
 	ret = make(f, config);
 	if (ret) {
 		sl_vhost_front_close(f);
@@ -216,10 +219,10 @@ static int negotiate(struct vhost_front *f)
 
 	f->greeted = false;
 	if (f->config.net)
-		ours &= ~BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
+		ours &= ~VIRTIO_BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
 	if (ret)
 		return ret;
-	if (!(f->offered & BIT(VHOST_USER_F_PROTOCOL_FEATURES)))
+	if (!(f->offered & VIRTIO_BIT(VHOST_USER_F_PROTOCOL_FEATURES)))
 		return sl_fail(EOPNOTSUPP, "the back end does not offer "
 					   "VHOST_USER_F_PROTOCOL_FEATURES");
 	ret = sl_vhost_front_get(f, VHOST_USER_GET_PROTOCOL_FEATURES, &offered);
@@ -323,5 +326,5 @@ int sl_vhost_front_fd(const struct vhost_front *f)
 
 bool sl_vhost_front_has(const struct vhost_front *f, enum vhost_user_protocol_feature feature)
 {
-	return f->protocol & BIT(feature);
+	return f->protocol & VIRTIO_BIT(feature);
 }
