@@ -68,7 +68,7 @@ static void say(struct uduse *u, enum sl_log_level level)
 	if (!strncmp(u->said, sl_reason(), sizeof(u->said) - 1))
 		return;
 	snprintf(u->said, sizeof(u->said), "%s", sl_reason());
-	sl_log(sl_offer_log(u->v.transport.offer), level, "%s", sl_reason());
+	sl_log(sl_offer_log(u->v.transport.offer), level, "uduse: %s; trying again", sl_reason());
 }
 
 static int attach(struct uduse *u)
@@ -103,7 +103,7 @@ static int try_connect(struct uduse *u, uint64_t now)
 	ret = sl_unix_connect(u->path, SOCK_SEQPACKET, &u->v.fd);
 	u->alone = ret == -ENOENT || ret == -ECONNREFUSED;
 	if (ret) {
-		say(u, SL_LOG_INFO);
+		say(u, u->said[0] ? SL_LOG_INFO : SL_LOG_WARN);
 		return 0;
 	}
 	if (!attach(u))

@@ -46,6 +46,11 @@ static int make(struct vduse *v)
 	if (ret == -EPERM && v->info.device_id == VIRTIO_ID_NET)
 		return sl_fail(EPERM, "a network device for this kernel, %s, needs CAP_NET_ADMIN",
 			       v->name);
+	if (ret == -EINVAL)
+		return sl_fail(EINVAL,
+			       "no VDUSE device %s can be made: the driver's side takes none "
+			       "of kind %u",
+			       v->name, v->info.device_id);
 	return !ret || ret == -EEXIST
 		       ? ret
 		       : sl_fail(-ret, "no VDUSE device %s of kind %u can be made: %s", v->name,
@@ -70,11 +75,12 @@ static int set_up_queues(struct vduse *v)
 		struct vduse_vq_config config = {.index = i, .max_size = v->info.queue_size};
 		int ret = v->kernel->call(v, VDUSE_VQ_SETUP, &config);
 
+		if (ret == -EINVAL)
+			return sl_fail(EINVAL, "%s was made with %u queues, not %u: %s", v->name, i,
+				       v->info.queues, v->anew);
 		if (ret)
-			return sl_fail(-ret,
-				       "queue %u of %s cannot be set up: %s: is it a device with "
-				       "fewer? %s",
-				       i, v->name, strerror(-ret), v->anew);
+			return sl_fail(-ret, "queue %u of %s cannot be set up: %s", i, v->name,
+				       strerror(-ret));
 	}
 	return 0;
 }

@@ -64,7 +64,6 @@ static void attach(struct vhost_user *t, int fd)
 {
 	t->socket = (struct sl_watch){.fd = fd, .ready = EPOLLIN};
 	t->retry_ns = t->wait_ns = 0;
-	t->waits = false;
 	say(t, SL_LOG_INFO, "a front end is there");
 	sl_offer_set_state(t->transport.offer, SL_OFFER_SET_UP);
 }
@@ -77,9 +76,10 @@ static int connect_to(struct vhost_user *t, uint64_t now)
 		attach(t, fd);
 		return 1;
 	}
-	if (!t->waits)
-		say(t, SL_LOG_INFO, sl_reason());
-	t->waits = true;
+	if (!t->waited)
+		sl_log(sl_offer_log(t->transport.offer), SL_LOG_WARN,
+		       "vhost-user: %s; trying again", sl_reason());
+	t->waited = true;
 	retry(t, now);
 	return 0;
 }

@@ -51,7 +51,7 @@ struct vhost_user_ring {
  * @listener:  fd -1: there is none, we connect
  * @adopted:   the connection came as fd=N: there is no other after it
  * @retry_ns:  when to connect or accept again, 0 for at once; @wait_ns: and the time after that
- * @waits:     it was logged that there is nobody to connect to
+ * @waited:    it was logged that there is nobody to connect to
  * @turned_away: front ends that came while another one was there; @refused: messages of this one
  * @socket:    the connection, fd -1: none; @next: one that came before it was known to be gone
  * @busy:      @msg waits for requests in flight; nothing more is read
@@ -74,7 +74,7 @@ struct vhost_user {
 	struct sl_watch listener;
 	bool adopted;
 	uint64_t retry_ns, wait_ns;
-	bool waits;
+	bool waited;
 	unsigned turned_away, refused;
 	struct sl_watch socket;
 	int next;

@@ -83,6 +83,7 @@ static int make(struct virtio_user *user, const struct sl_args *args)
 
 	if (uduse && sl_args_count(args, "mode"))
 		return sl_fail(EINVAL, "mode= does not go with via=uduse: daemons connect to us");
+	user->waited = uduse || config.listen;
 	user->via.ops = uduse ? &sl_via_uduse : &sl_via_vhost_user;
 	ret = user->via.ops->open(&user->via, &config);
 	for (unsigned q = 0; q < user->pairs && !ret; q++)

@@ -39,8 +39,8 @@ struct via_ring {
  * @iova:    where the device sees a byte of the memory for packets; NULL when it @bounces
  * @event:   that it interrupts by when a queue has used buffers
  * @fd:      readable when connect() or step() has something to do; the same for good
- * @connect: 0: there is somebody, who can be started; -EAGAIN: call again later; -EINPROGRESS: ...
- *           or when @fd is readable; else it has failed
+ * @connect: 0: there is somebody, who can be started; -EAGAIN: nobody is there, call again later;
+ *           -EINPROGRESS: ... or when @fd is readable; else it has failed
  * @step:    0; -EAGAIN: nobody serves the device now, but it goes on; -ENODEV
  * @leave:   part with whoever is there, if that is how to end it
  */
@@ -93,6 +93,7 @@ struct user_pair {
  * @since:    when it was attached
  * @seen:     the device's generation
  * @greeted:  a back end has been asked for the first time
+ * @waited:   it was logged that nobody is there; or we are, and it is for others to come
  * @why:      the last failure that was logged
  */
 struct virtio_user {
@@ -104,7 +105,7 @@ struct virtio_user {
 	uint64_t wanted;
 	uint64_t retry_at, retry, since;
 	uint32_t generation, seen, link_up;
-	bool attached, greeted;
+	bool attached, greeted, waited;
 	struct virtio_net_state state;
 	char why[160];
 	struct user_pair pair[NIC_QUEUES];

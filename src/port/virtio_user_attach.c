@@ -136,6 +136,13 @@ static int fail(struct virtio_user *user)
 	return 0;
 }
 
+static void say_alone(struct virtio_user *user)
+{
+	if (!user->waited)
+		sl_log(user->log, SL_LOG_WARN, "virtio-user: %s; trying again", sl_reason());
+	user->waited = true;
+}
+
 /* One that does not answer its first message is not waited for. After that this takes milliseconds,
  * or, with one that stops answering, a second, and it is asked again after as long. Returns 1 when
  * there is a back end. */
@@ -145,6 +152,8 @@ static int attach(struct virtio_user *user, uint64_t now_ns)
 	int ret = user->via.ops->connect(&user->via);
 
 	user->greeted = ret == -EINPROGRESS;
+	if (ret == -EAGAIN)
+		say_alone(user);
 	if (ret == -EAGAIN || ret == -EINPROGRESS) {
 		user->retry_at = now_ns + RETRY_MIN;
 		return 0;

@@ -242,11 +242,13 @@ static int serve_some(struct uduse *u)
 /* Is there all that the driver wants? */
 static int check_device(struct uduse *u)
 {
-	if (!u->opened)
-		return sl_fail(EAGAIN, "the daemon that has connected has no device yet");
-	if (u->device_id != u->config.device_id)
+	if (u->device_id && u->device_id != u->config.device_id)
 		return sl_fail(EOPNOTSUPP, "the daemon's device is of kind %u, not %u",
 			       u->device_id, u->config.device_id);
+	if (u->sock < 0)
+		return sl_fail(EAGAIN, "%s", u->why);
+	if (!u->opened)
+		return sl_fail(EAGAIN, "the daemon that has connected has no device yet");
 	if (u->n_queues < u->config.queues)
 		return sl_fail(EOPNOTSUPP, "the device has %u queues: %u are wanted", u->n_queues,
 			       u->config.queues);
@@ -268,7 +270,7 @@ int sl_uduse_step(struct uduse *u)
 		ret = serve_some(u);
 	if (u->sock >= 0 && ret)
 		lose(u);
-	return u->sock < 0 ? sl_fail(EAGAIN, "%s", u->why) : check_device(u);
+	return check_device(u);
 }
 
 /*

@@ -58,7 +58,7 @@ int sl_uduse_fd(const struct uduse *u);
  * sl_uduse_step() - look what daemons want, without blocking
  *
  * Return: 0 while one serves the device; -EAGAIN while none does: what was set up stays as it is,
- * and the next one goes on with it; -EOPNOTSUPP while there is one whose device cannot be used;
+ * and the next one goes on with it; -EOPNOTSUPP after one came whose device cannot be used;
  * -EIO when the device is broken. All but 0 with a reason.
  */
 int sl_uduse_step(struct uduse *u);

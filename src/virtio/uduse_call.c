@@ -56,10 +56,13 @@ static int create(struct uduse *u)
 	    !features_valid(c->device_id, c->features))
 		return -EINVAL;
 	if (u->created)
-		return -EEXIST;
+		return c->device_id == u->config.device_id ? -EEXIST : -EINVAL;
+	/* One that is of no use would be in the way of the next daemon's. */
+	u->device_id = c->device_id;
+	if (u->device_id != u->config.device_id)
+		return -EINVAL;
 	c->name[VDUSE_NAME_MAX - 1] = 0;
 	memcpy(u->name, c->name, sizeof(u->name));
-	u->device_id = c->device_id;
 	u->features = c->features;
 	u->n_queues = c->vq_num;
 	u->config_len = c->config_size;

@@ -39,7 +39,8 @@ struct uduse_queue {
  * @sock:     to the daemon, -1 for none; @why: there is none, or it does not serve the device
  * @opened:   it has the device open
  * @waits:    @unsent waits for room in @sock
- * @created:  there is a device: @name, @device_id, @features, @n_queues, @config, @config_len
+ * @created:  there is a device: @name, @features, @n_queues, @config, @config_len
+ * @device_id: of the device, or of one that was refused last; 0 at first
  * @accepted: features that the driver has accepted
  * @broken:   a request was not answered in time
  * @asked:    @request is under way: @sent to this daemon, @answered with @response

@@ -78,5 +78,24 @@ joined driver
 end driver nic
 run driver virtio-user:path=uduse.sock,via=uduse gen:rate=10
 begin "$sluice" serve --stats 0 blk,null --via uduse:path=uduse.sock
+disk=$log
 wait_for 'the sentence' grep -q "the daemon's device is of kind 2, not 1" "${log_of[driver]}"
-end driver
+wait_for 'its sentence' grep -q "the driver's side takes none of kind 2" "$disk"
+run nic uduse:path=uduse.sock gen:rate=10 # another daemon is none the worse for it
+joined driver nic
+end driver nic
+run nic uduse:path=io.sock gen:rate=10
+refused 1 "the daemon's device is of kind 1, not 2" "$sluice" io uduse:io.sock --time 1
+wait_for 'its sentence' grep -q "the driver's side takes none of kind 1" "$log"
+end nic
+
+# Who finds nobody says so, once; it may be a slip.
+for port in virtio-user:path=typo vhost-user:path=typo,mode=connect uduse:path=typo; do
+	run "$port" "$port" gen:rate=10
+done
+sleep 0.5 # time for more attempts
+for port in "${!log_of[@]}"; do
+	[[ $port != *typo* ]] || [[ $(grep -c "${port%%:*}: typo: cannot connect: No such file or directory; trying again$" "${log_of[$port]}") == 1 ]] ||
+		fail "$port says: $(cat "${log_of[$port]}")"
+done
+end virtio-user:path=typo vhost-user:path=typo,mode=connect uduse:path=typo

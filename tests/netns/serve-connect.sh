@@ -17,10 +17,12 @@ io_ends() {
 }
 
 serve_via blk,mem=16M "$via" # before there is anybody
+wait_for 'it to say so' grep -q 'disk\.sock: cannot connect: No such file or directory; trying again$' "$log"
 front_end 0.5
 io_ends
 front_end 0.5 # the next one
 io_ends
+(($(grep -c 'trying again' "$log") == 1)) || fail "it says more than once that it is alone: $(cat "$log")"
 kill -TERM "$link"
 ended
 

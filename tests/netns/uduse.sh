@@ -5,6 +5,7 @@
 . "$(dirname "$0")/uduse-lib.sh"
 truncate -s 32M "$dir/disk.img"
 serve_uduse "blk,file=$dir/disk.img,queues=2"
+wait_for 'it to say that nobody is there' grep -q '^sluice serve: warning: uduse: .*: cannot connect: .*; trying again$' "$log"
 
 for ring in '' --packed '--indirect --queues 2' '--packed --queues 2 --qd 64 --poll'; do
 	# shellcheck disable=SC2086 # words

@@ -122,9 +122,33 @@ static void test_wrong_device(void **state)
 	assert_string_equal(sl_reason(), "the device has 1 queues: 2 are wanted");
 	assert_int_equal(rig_name(VDUSE_DESTROY_DEV, "rig"), 0);
 	config.device_id = VIRTIO_ID_NET;
-	assert_int_equal(rig_create(&config), 0);
+	assert_int_equal(rig_create(&config), -EINVAL);
 	assert_int_equal(sl_uduse_step(rig.u), -EOPNOTSUPP);
 	assert_string_equal(sl_reason(), "the daemon's device is of kind 1, not 2");
+	sl_fd_close(&rig.sock);
+	assert_int_equal(sl_uduse_step(rig.u), -EOPNOTSUPP); /* though it is gone */
+}
+
+/* A daemon of another kind is told so, and leaves the device, or the lack of one, to the next. */
+static void test_daemon_of_another_kind(void **state)
+{
+	struct vduse_dev_config config = rig_device(), other = config;
+
+	(void)state;
+	other.device_id = VIRTIO_ID_NET;
+	rig_connect();
+	assert_int_equal(rig_create(&other), -EINVAL);
+	assert_int_equal(rig_name(UDUSE_OPEN, "rig"), -ENOENT);
+	sl_fd_close(&rig.sock);
+	assert_int_equal(sl_uduse_step(rig.u), -EOPNOTSUPP);
+	rig_serve();
+	rig_die();
+	rig_connect();
+	assert_int_equal(rig_create(&other), -EINVAL);
+	assert_int_equal(sl_uduse_step(rig.u), -EAGAIN);
+	assert_int_equal(rig_create(&config), -EEXIST);
+	assert_int_equal(rig_name(UDUSE_OPEN, "rig"), 0);
+	assert_int_equal(sl_uduse_step(rig.u), 0);
 }
 
 /*
@@ -600,6 +624,7 @@ int main(void)
 		RIG_TEST(test_open_and_destroy),
 		RIG_TEST(test_serves_when_all_is_there),
 		RIG_TEST(test_wrong_device),
+		RIG_TEST(test_daemon_of_another_kind),
 		RIG_TEST(test_config),
 		RIG_TEST(test_life),
 		RIG_TEST(test_queue_too_large),
