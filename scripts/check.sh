@@ -76,7 +76,7 @@ for t in json.load(sys.stdin):
         print(t["name"])'
 }
 
-# All suites but what make vm adds; the guests of tests/vm only here.
+# All suites but what make vm adds; the guests of tests/vm, and what is in netns-plain, only here.
 if build check-gcc gcc -Dwerror=true; then
     run check-gcc
 fi

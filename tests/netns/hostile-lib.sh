@@ -97,7 +97,7 @@ few_words() { # outsiders do not fill the log: two lines a second at most
 }
 
 capture_wire() { # FILE: what goes to either end
-	watch_if "$b" w0 "$1" udp and not port 9 or port 9
+	watch_if "$b" w0 "$1" --immediate-mode -s 2048 udp and not port 9 or port 9
 }
 
 captured() { # FILE

@@ -95,15 +95,19 @@ is_up() { # NS IF
 	ip -n "$1" link show up dev "$2" 2>/dev/null | grep -q .
 }
 
-# wait_for WHAT COMMAND...: until it succeeds, 20 s at most.
-wait_for() {
-	local what=$1 end=$((SECONDS + 20))
-	shift
+# within SECONDS WHAT COMMAND...: until it succeeds.
+within() {
+	local end=$((SECONDS + $1)) what=$2
+	shift 2
 	while ((SECONDS < end)); do
 		"$@" && return
 		sleep 0.05
 	done
 	fail "waited in vain for $what"
+}
+
+wait_for() {
+	within 20 "$@"
 }
 
 runs=0

@@ -42,17 +42,6 @@ end() {
 	done
 }
 
-# within SECONDS WHAT COMMAND...: as wait_for, where 20 s are too few.
-within() {
-	local end=$((SECONDS + $1)) what=$2
-	shift 2
-	while ((SECONDS < end)); do
-		"$@" && return
-		sleep 0.1
-	done
-	fail "waited in vain for $what"
-}
-
 kill_it() { # NAME
 	of "$1"
 	kill -KILL "$link"

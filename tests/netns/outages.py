@@ -96,7 +96,7 @@ def outages(ns, address, times, limit, program, how='kill', streams=True):
         seen = stream.received if stream else 0
         if stream:
             wait_until(f'the stream, after kill {n}', lambda: stream.received > seen, traffic.TIMEOUT)
-        time.sleep(random.uniform(0.05, 0.3))
+        time.sleep(random.uniform(0.02, 0.15))
         getattr(program, how)()
         at = time.monotonic()
         program.start()

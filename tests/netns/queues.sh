@@ -10,9 +10,9 @@ try() {
 	echo "workers=$1 poll=$2 queues=$3,$4 $5 offload=$6"
 	start --workers "$1" --poll "$2" "$5:name=t0,netns=$a,queues=$3,addr=10.9.0.1/24" \
 		"$5:name=t0,netns=$b,queues=$4,offload=$6,addr=10.9.0.2/24"
-	traffic tcp "$a" "$b" 10.9.0.2 --bytes 2000000
-	traffic udp "$a" "$b" 10.9.0.2 --count 2000 --flows 8 "${@:7}"
-	traffic udp "$b" "$a" 10.9.0.1 --count 2000 --flows 8 "${@:7}"
+	traffic tcp "$a" "$b" 10.9.0.2 --bytes 1000000
+	traffic udp "$a" "$b" 10.9.0.2 --count 1000 --flows 8 "${@:7}"
+	traffic udp "$b" "$a" 10.9.0.1 --count 1000 --flows 8 "${@:7}"
 	no_checksum_errors "$a" "$b"
 	stop
 	holds 'not there.lost() and not back.lost()'

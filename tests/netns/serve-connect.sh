@@ -2,21 +2,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The front end listens and the back end connects: whoever comes first waits for the other, and a killed server comes back.
 . "$(dirname "$0")/serve-lib.sh"
-via=vhost-user:path=$sock,mode=connect
+via+=,mode=connect
 
 front_end() { # SECONDS
-	"$sluice" io "$sock" --listen --json --op randwrite --bs 4k --qd 16 --time "$1" --verify --reconnect 20 \
-		>"$dir/io.json" 2>"$dir/io.log" &
-	io=$!
-	pids+=($io)
+	begin_io --listen --op randwrite --bs 4k --qd 16 --time "$1" --verify --reconnect 20
 }
 
 io_ends() {
-	wait "$io" || fail "sluice io ended with $?: $(tail -n 3 "$dir/io.log")"
+	is_over
 	io_said "o['errors'] == 0 and o['mismatches'] == 0 and o['requests'] > 10"
 }
 
-serve_via blk,mem=16M "$via" # before there is anybody
+serve blk,mem=16M # before there is anybody
 wait_for 'it to say so' grep -q 'disk\.sock: cannot connect: No such file or directory; trying again$' "$log"
 front_end 0.5
 io_ends
@@ -28,11 +25,11 @@ ended
 
 truncate -s 16M "$dir/disk.img"
 front_end 100
-serve_via "blk,file=$dir/disk.img" "$via" # after the front end
-driven
+serve "blk,file=$dir/disk.img" # after the front end
+wait_for 'the driver' is_in running
 for n in {1..5}; do
 	sleep 0.2
-	restarts "$n" "blk,file=$dir/disk.img" "$via"
+	restarts "$n" "blk,file=$dir/disk.img"
 done
 kill -INT "$io"
 io_ends

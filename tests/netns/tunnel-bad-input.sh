@@ -6,8 +6,9 @@
 . "$here/tunnel-lib.sh"
 . "$here/tunnel-ends.sh"
 command -v openssl >/dev/null || skip "no openssl"
-namespaces a b
+namespaces a b c d
 wire "$a" "$b"
+wire "$c" "$d"
 identities
 cd "$dir"
 
@@ -110,7 +111,6 @@ if command -v setpriv >/dev/null; then
 		--clear-groups --inh-caps=-all --bounding-set=-all "$sluice" link gen: "tunnel:$l,$r,$i,$p,role=client"
 fi
 
-declare -A role=([a]=server [b]=client)
 not_connected() { # END...
 	local end
 	for end; do
@@ -118,29 +118,36 @@ not_connected() { # END...
 	done
 }
 
-# Nobody there: that is said, and the tunnel waits.
-for late in a b; do
-	early=$(other $late)
-	remote=
-	end "$early" "${role[$early]}"
+# Nobody there: that is said, and the tunnel waits. Either is the early one, of a pair of its own: it says so after ten seconds.
+ln -s id-a id-c
+ln -s id-b id-d
+fp_c=$fp_a fp_d=$fp_b remote=
+end a server
+end d client
+for each in 'a b client' 'd c server'; do
+	read -r early late role <<<"$each"
+	of "$early"
 	within 60 'a line about the peer' test -s "${log_of[$early]}"
 	grep -Eq 'no peer has come yet; still waiting|no session with 192\.0\.2\.1:1194 yet; still trying' \
 		"${log_of[$early]}" || fail "$early says: $(cat "${log_of[$early]}")"
 	[[ $(wc -l <"${log_of[$early]}") == 1 ]] || fail "$early says more: $(cat "${log_of[$early]}")"
 	not_connected "$early"
-	end "$late" "${role[$late]}"
-	within 60 'the connection' answers "$b" 10.9.0.1
+	end "$late" "$role"
+	within 60 'the connection' answers "${!early}" "10.9.0.$(number "$late")"
 	says "$early" 'connected to'
-	stop_ends
+	for end in "$early" "$late"; do
+		of "$end"
+		stop
+	done
 done
 
 remote=y
 
 # Wrong fingerprints, on either side: it is said whom one has met, and nothing passes.
-fp_c=$("$sluice" keygen --out "$dir/id-c" 2>"$dir/keygen.log")
+fp_x=$("$sluice" keygen --out "$dir/id-x" 2>"$dir/keygen.log")
 for wrong in a b; do
 	more_a='' more_b=''
-	printf -v "more_$wrong" %s "peer=$fp_c"
+	printf -v "more_$wrong" %s "peer=$fp_x"
 	end a server "$more_a"
 	end b client "$more_b"
 	shown=fp_$(other "$wrong")

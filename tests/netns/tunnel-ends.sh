@@ -20,11 +20,10 @@ roomy=(--sndbuf 4194304 --rcvbuf 4194304 --txqueuelen 2000) # for a stock OpenVP
 declare -A link_of report_of log_of
 
 number() {
-	if [[ $1 == a ]]; then
-		echo 1
-	else
-		echo 2
-	fi
+	case $1 in
+	[ac]) echo 1 ;;
+	*) echo 2 ;;
+	esac
 }
 
 # outside END [PORT]: its address
@@ -38,12 +37,8 @@ outside() {
 	fi
 }
 
-other() {
-	if [[ $1 == a ]]; then
-		echo b
-	else
-		echo a
-	fi
+other() { # c and d are two more, for who has them
+	tr abcd badc <<<"$1"
 }
 
 # tunnel_of END ROLE [MORE]: its tunnel: port. MORE may hold local=, remote= and peer= of its own.
@@ -74,6 +69,16 @@ ends() { # [MORE [MORE-OF-CLIENT]]
 	end a server "${1-}"
 	end b client "${2-${1-}}"
 	connected "$b" 10.9.0.1
+}
+
+# with_stock ROLE MORE COMMAND...: end a in that role, and what COMMAND starts; the server first, so the client need not ask twice
+with_stock() {
+	[[ $1 == client ]] || end a server "$2"
+	"${@:3}"
+	[[ $1 == server ]] || {
+		stock_says 'link local'
+		end a client "$2"
+	}
 }
 
 of() {
@@ -116,18 +121,7 @@ says_times() {
 	(($(grep -Ec -- "$2" "${log_of[$1]}") >= $3))
 }
 
-# within SECONDS WHAT COMMAND...: as wait_for, where 20 s are too few.
-within() {
-	local end=$((SECONDS + $1)) what=$2
-	shift 2
-	while ((SECONDS < end)); do
-		"$@" && return
-		sleep 0.1
-	done
-	fail "waited in vain for $what"
-}
-
 # answers NS ADDRESS: does it?
 answers() {
-	in_ns "$1" ping -q -c 1 -W 1 "$2" >"$dir/ping.out" 2>&1
+	in_ns "$1" ping -q -c 1 -W 0.3 "$2" >"$dir/ping.out" 2>&1
 }

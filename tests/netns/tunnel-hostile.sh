@@ -17,7 +17,7 @@ for remote in '' y; do
 	pinging
 	strangers=no-session
 	[[ $remote ]] || strangers=- # answered, and forgotten
-	watch_if "$b" w0 "$dir/attack.pcap" "(host 192.0.2.66 and port 5000) or port 9"
+	watch_if "$b" w0 "$dir/attack.pcap" --immediate-mode -s 2048 "(host 192.0.2.66 and port 5000) or port 9"
 	attack a $strangers $stranger client-resets
 	captured "$dir/attack.pcap"
 	eval "$("$python" -B "$here/wire.py" bytes "$dir/attack.pcap" 192.0.2.66 5000)"

@@ -66,7 +66,7 @@ stock_end() {
 
 # connected NS ADDRESS: wait until it answers.
 connected() {
-	wait_for "an answer of $2" in_ns "$1" ping -q -c 1 -W 1 "$2" >"$dir/ping.out" 2>&1
+	wait_for "an answer of $2" in_ns "$1" ping -q -c 1 -W 0.3 "$2" >"$dir/ping.out" 2>&1
 }
 
 # relay NS LISTEN TARGET [OPTION...]: relay.py in the background; pid in $relay.

@@ -48,7 +48,7 @@ mss() {
 	for end in a b; do
 		file=$dir/$end.pcap
 		rm -f "$file"
-		watch_if "${!end}" t0 "$file" -Q in 'tcp or udp port 9'
+		watch_if "${!end}" t0 "$file" --immediate-mode -s 2048 -Q in 'tcp or udp port 9'
 		watchers+=("$watcher")
 	done
 	traffic tcp "$a" "$b" 10.9.0.2 --bytes 1000 >/dev/null

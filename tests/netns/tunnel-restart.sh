@@ -35,7 +35,7 @@ for spec in 'y ping=1' ' ping=1,ping-restart=3'; do
 		second=$(other $first)
 		end $first "${role[$first]}" "$more"
 		has_no_session $first
-		sleep 2.5
+		sleep 0.5
 		end "$second" "${role[$second]}" "$more"
 		both_ways
 

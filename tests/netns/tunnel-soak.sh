@@ -256,6 +256,7 @@ hiccup() {
 	kill -CONT "${link_of[$2]}"
 }
 
+# Each begins where the one before has settled.
 phase_tcp() { # SECONDS
 	tcp "$1"
 	watch_load tcp 'a b' "$client"
@@ -271,7 +272,6 @@ phase_tcp() { # SECONDS
 
 phase_flood() { # X Y SECONDS SIZE MOST: datagrams that a lost message may be
 	local x=$1 y=$2 size=$4 opened lost counted messages own sent received missed
-	settle
 	flood "$x" "$y" "$3" "$size"
 	hiccup "$x" "$y" "$3"
 	watch_load "udp $x-$y" "$y" "$client"
@@ -298,7 +298,6 @@ phase_flood() { # X Y SECONDS SIZE MOST: datagrams that a lost message may be
 
 phase_both() { # X Y SECONDS: TCP beside a flood
 	local sent received missed client_tcp
-	settle
 	tcp "$3"
 	client_tcp=$client
 	flood "$1" "$2" "$3" 1000
@@ -357,7 +356,7 @@ close_ends() {
 }
 
 # shellcheck disable=SC2034 # for end()
-extra=(-v -v --stats 0.2)
+extra=(-v -v)
 began=$SECONDS
 reported=-100
 open_ends

@@ -46,8 +46,7 @@ no_complaints() {
 
 for spec in server,4,aes-256-gcm client,4,chacha20-poly1305 server,6,chacha20-poly1305 client,6,aes-256-gcm; do
 	IFS=, read -r role outer cipher <<<"$spec"
-	theirs "$(opposite "$role")" --data-ciphers "${cipher^^}" --explicit-exit-notify 1
-	end a "$role"
+	with_stock "$role" '' theirs "$(opposite "$role")" --data-ciphers "${cipher^^}" --explicit-exit-notify 1
 	both_ways
 	says a "connected to .*data channel ${cipher^^}"
 	stock_says "Data Channel: cipher '${cipher^^}'"
@@ -59,8 +58,7 @@ for spec in server,4,aes-256-gcm client,4,chacha20-poly1305 server,6,chacha20-po
 	says a 'lost .*: it says that it goes away'
 	stop
 	holds 'there.drops() == there.drops("no-session", "source") and back.drops() == back.drops("no-session", "source")'
-	theirs "$(opposite "$role")" --data-ciphers "${cipher^^}" --explicit-exit-notify 1
-	end a "$role" "cipher=$cipher"
+	with_stock "$role" "cipher=$cipher" theirs "$(opposite "$role")" --data-ciphers "${cipher^^}" --explicit-exit-notify 1
 	both_ways
 	stop
 	stock_says 'exit message received by peer|SIGUSR1\[soft,remote-exit\]'
@@ -72,7 +70,7 @@ outer=4
 for role in server client; do
 	their=$(opposite "$role")
 	end a "$role" ping=1,ping-restart=3
-	sleep 2.5
+	sleep 0.5 # it has asked in vain
 	theirs "$their" --ping 1 --ping-restart 3
 	both_ways
 	stock_end

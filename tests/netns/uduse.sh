@@ -4,7 +4,7 @@
 # queues, another size, the log in a folder of its own.
 . "$(dirname "$0")/uduse-lib.sh"
 truncate -s 32M "$dir/disk.img"
-serve_uduse "blk,file=$dir/disk.img,queues=2"
+serve "blk,file=$dir/disk.img,queues=2"
 wait_for 'it to say that nobody is there' grep -q '^sluice serve: warning: uduse: .*: cannot connect: .*; trying again$' "$log"
 
 for ring in '' --packed '--indirect --queues 2' '--packed --queues 2 --qd 64 --poll'; do
@@ -15,7 +15,7 @@ for ring in '' --packed '--indirect --queues 2' '--packed --queues 2 --qd 64 --p
 	drives --op randread --verify --time 0.3 $ring
 	served "o['state'] != 'ended'"
 done
-(($(find "/proc/$link/fd" | wc -l) < 40)) || fail "descriptors are left open: $(find "/proc/$link/fd" | wc -l)"
+few_descriptors
 
 # Ended in order with its driver at work, and started again: nothing is lost. The log is there meanwhile, and not after.
 drive --op randwrite --qd 32 --queues 2 --time 60 --verify --reconnect 20
@@ -23,7 +23,7 @@ for n in 1 2 3; do
 	kill -TERM "$link"
 	ended
 	[[ -f $sock.log && $(stat -c %a "$sock.log") == 600 ]] || fail 'the log is not there, or for others too'
-	serve_uduse "blk,file=$dir/disk.img,queues=2"
+	serve "blk,file=$dir/disk.img,queues=2"
 	wait_for "the driver to find it again, time $n" has_reconnected "$n"
 done
 sleep 1 # it may be slow to take the device over
@@ -37,22 +37,23 @@ ended
 
 # Another size, while it is driven.
 mkdir "$dir/state"
-serve_via "blk,file=$dir/disk.img" "uduse:path=$sock,packed=off,state=$dir/state"
+via+=,packed=off,state=$dir/state
+serve "blk,file=$dir/disk.img"
 drive --op randread --qd 4 --time 2.5
 [[ -f $dir/state/disk.sock.log ]] || fail "no log in $dir/state"
 truncate -s 48M "$dir/disk.img"
 is_over
 drives --op write --offset 40M --verify --time 0
-refused 1 'PACKED' "$sluice" io "uduse:$sock" --packed --time 0.1
+refused 1 'PACKED' "$sluice" io "$at" --packed --time 0.1
 
 # What cannot be.
 kill -TERM "$link"
 ended
-via() { # REGEX TRANSPORT
+no_via() { # REGEX TRANSPORT
 	refused 2 "$1" "$sluice" serve blk,mem=1M --via "$2"
 }
-via 'path is missing' uduse:
-via 'cannot be the name of a device' 'uduse:path=a b.sock'
-via 'no folder .*nowhere/deeper' "uduse:path=$sock,state=$dir/nowhere/deeper"
-via 'no parameter "name"' uduse:path=x,name=y
+no_via 'path is missing' uduse:
+no_via 'cannot be the name of a device' 'uduse:path=a b.sock'
+no_via 'no folder .*nowhere/deeper' "uduse:path=$sock,state=$dir/nowhere/deeper"
+no_via 'no parameter "name"' uduse:path=x,name=y
 refused 2 'a NIC has split virtqueues' "$sluice" link "uduse:path=$sock,packed=on" null:

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Drivers and daemons of uduse that do not keep to it.
 
-usage: uduse_hostile.py drivers|daemons SOCKET
+usage: uduse_hostile.py drivers|daemons SOCKET...
 
-As a driver it listens at SOCKET, as a daemon it connects there. Each of them is let go in the end, whatever it did.
+As a driver it listens at each SOCKET at once, as a daemon it connects to one. Each of them is let go in the end, whatever it did.
 """
 import array
 import os
@@ -13,6 +13,8 @@ import socket
 import struct
 import sys
 import time
+
+import traffic
 
 CALL, RETURN, REQUEST, RESPONSE = 1, 2, 3, 4
 SET_STATUS, UPDATE_IOTLB = 1, 2
@@ -168,24 +170,27 @@ def silence(s, _command, _reply):
     pass
 
 
-def drivers(path):
+def drivers(*paths):
+    """Each lies at the first message, the second or the third; whom it has lied to waits for up to a second before the next."""
+    for flow in [traffic.Flow(lying_drivers, path, 1 + i % 3) for i, path in enumerate(paths)]:
+        flow.result()
+
+
+def lying_drivers(path, n):
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(path)
     listener.listen(4)
     listener.settimeout(10)
     ways = [random_bytes, much_too_long, header_only, wrong_size, wrong_command, wrong_type, many_descriptors, two_requests]
-    for n in (1, 2, 3):
-        for what in ways if n > 1 else ways + [silence]:
-            s, _ = listener.accept()
-            with s:
-                if Driver(s, lie_at(n, what)).run() and not is_let_go(s):
-                    print(f'{what.__name__}, message {n}: not let go', file=sys.stderr)
-                    return 1
+    for what in ways if n > 1 else ways + [silence]:
+        s, _ = listener.accept()
+        with s:
+            assert not Driver(s, lie_at(n, what)).run() or is_let_go(s), f'{what.__name__}, message {n}: not let go'
     # Memory that is none: asked for, refused, and the connection stands.
     s, _ = listener.accept()
     with s:
         driver = Driver(s)
-        s.settimeout(0.5)
+        s.settimeout(0.2)
         assert driver.run()
         for status in (0, 1, 3, 11, 15):
             send(s, request(status + 1, SET_STATUS, bytes([status])))
@@ -195,7 +200,6 @@ def drivers(path):
         assert driver.run()
     listener.close()
     os.unlink(path)
-    return 0
 
 
 #
@@ -232,9 +236,7 @@ def daemons(path):
     for data in nonsense:
         with connect(path) as s:
             send(s, data)
-            if not is_let_go(s):
-                print(f'not let go: {data[:32]!r}', file=sys.stderr)
-                return 1
+            assert is_let_go(s), f'not let go: {data[:32]!r}'
     with connect(path) as s:  # what cannot be is refused, as the kernel does
         for command, payload in ((VQ_SETUP, b'\0' * 32), (GET_FEATURES, b''), (VQ_GET_INFO, b'\xff' * 48), (GET_FD, b'\xff' * 32),
                                  (CREATE_DEV, create(b'')), (CREATE_DEV, create(b'd', features=1 << 32)),
@@ -262,9 +264,8 @@ def daemons(path):
     idle = connect(path)
     time.sleep(0.2)
     idle.close()
-    return 0
 
 
 if __name__ == '__main__':
     random.seed(1)
-    sys.exit({'drivers': drivers, 'daemons': daemons}[sys.argv[1]](sys.argv[2]))
+    {'drivers': drivers, 'daemons': daemons}[sys.argv[1]](*sys.argv[2:])
