@@ -63,7 +63,7 @@ struct back_ring {
  * @evil_at:  which of its answers, from 0; BACK_NEVER
  * @hold:     takes so many requests and does not give them back
  * @dies_at:  closes the socket as soon as it holds so many, 0: does not
- * @many:     only remembers @rings, of which each message names one
+ * @many:     only remembers @rings; else it serves the first
  * @bad_used: gives back what it does not have
  * @ask:      VHOST_USER_BACKEND_CONFIG_CHANGE_MSG, or what else to send at the first kick
  * @answers:  how many it has sent
@@ -86,7 +86,6 @@ struct back {
 	unsigned n_seen;
 	uint64_t got_features, got_protocol, status;
 	uint64_t log_mark;
-	uint32_t base;
 	bool truncated;
 	int64_t answered;
 	unsigned held;
@@ -94,11 +93,9 @@ struct back {
 	struct vhost_user_reader reader;
 	uint8_t *memory;
 	struct vhost_user_memory_region region;
-	struct vhost_user_vring_addr addr;
-	uint32_t size;
 	struct fake_virtq vq;
 	bool runs;
-	int kick, call, err, channel, stop;
+	int err, channel, stop;
 	struct back_ring rings[BACK_RINGS];
 };
 
@@ -124,8 +121,6 @@ static inline struct back back_new(void)
 		.listener = -1,
 		.answered = -1,
 		.memory = MAP_FAILED,
-		.kick = -1,
-		.call = -1,
 		.err = -1,
 		.channel = -1,
 		.stop = -1,
@@ -136,16 +131,6 @@ static inline struct back back_new(void)
 /*
  * Answers.
  */
-
-static inline void back_close_sock(struct back *b)
-{
-	sl_fd_close(&b->sock);
-}
-
-static inline int back_other_fd(void)
-{
-	return eventfd(0, EFD_CLOEXEC);
-}
 
 static inline void back_spoil(struct back *b, struct vhost_user_msg *m)
 {
@@ -168,7 +153,7 @@ static inline void back_spoil(struct back *b, struct vhost_user_msg *m)
 		break;
 	case EVIL_FDS:
 		while (m->n_fds < 3)
-			m->fds[m->n_fds++] = back_other_fd();
+			m->fds[m->n_fds++] = eventfd(0, EFD_CLOEXEC);
 		break;
 	case EVIL_VERSION:
 		m->flags = (m->flags & ~VHOST_USER_VERSION_MASK) | 2;
@@ -190,11 +175,11 @@ static inline void back_answer(struct back *b, struct vhost_user_msg *m)
 
 	m->flags = VHOST_USER_VERSION | VHOST_USER_REPLY_MASK;
 	if (evil && b->evil == EVIL_DIES)
-		back_close_sock(b);
+		sl_fd_close(&b->sock);
 	if (evil)
 		back_spoil(b, m);
 	if (evil && b->evil == EVIL_HALF && send(b->sock, m, 7, MSG_NOSIGNAL) < 0)
-		back_close_sock(b);
+		sl_fd_close(&b->sock);
 	if (b->sock >= 0 && !(evil && (b->evil == EVIL_MUTE || b->evil == EVIL_HALF)))
 		sl_vhost_user_send(b->sock, m);
 	if (evil && b->evil == EVIL_TWICE)
@@ -269,50 +254,23 @@ static inline void back_kicked(struct back *b);
 
 static inline void back_run(struct back *b)
 {
-	if (b->memory == MAP_FAILED || b->kick < 0)
+	const struct back_ring *ring = &b->rings[0];
+
+	if (b->memory == MAP_FAILED || ring->kick < 0)
 		return;
-	b->vq = fake_virtq_at(b->memory + (b->addr.desc_user_addr - b->region.userspace_addr),
-			      (uint16_t)b->size, b->got_features & BACK_BIT(VIRTIO_F_EVENT_IDX));
-	b->vq.avail_idx = (uint16_t)b->base;
+	b->vq = fake_virtq_at(b->memory + (ring->addr.desc_user_addr - b->region.userspace_addr),
+			      (uint16_t)ring->size, b->got_features & BACK_BIT(VIRTIO_F_EVENT_IDX));
+	b->vq.avail_idx = (uint16_t)ring->base;
 	b->vq.used_idx = b->vq.used->idx;
 	fake_virtq_listen(&b->vq, true);
 	b->runs = true;
 	back_kicked(b); /* which may have come already */
 }
 
-static inline bool back_told_ring(struct back *b, struct vhost_user_msg *m)
+static inline void back_told(struct back *b, struct vhost_user_msg *m)
 {
 	struct back_ring *ring = &b->rings[m->payload.state.index % BACK_RINGS];
 
-	switch (m->request) {
-	case VHOST_USER_SET_VRING_NUM:
-		ring->size = m->payload.state.num;
-		break;
-	case VHOST_USER_SET_VRING_BASE:
-		ring->base = m->payload.state.num;
-		break;
-	case VHOST_USER_SET_VRING_ADDR:
-		ring->addr = m->payload.addr;
-		break;
-	case VHOST_USER_SET_VRING_KICK:
-		back_take(&ring->kick, m);
-		break;
-	case VHOST_USER_SET_VRING_CALL:
-		back_take(&ring->call, m);
-		break;
-	case VHOST_USER_SET_VRING_ENABLE:
-		ring->enabled = m->payload.state.num;
-		break;
-	default:
-		return false;
-	}
-	return true;
-}
-
-static inline void back_told(struct back *b, struct vhost_user_msg *m)
-{
-	if (b->many && back_told_ring(b, m))
-		return;
 	switch (m->request) {
 	case VHOST_USER_SET_FEATURES:
 		b->got_features = m->payload.u64;
@@ -334,19 +292,19 @@ static inline void back_told(struct back *b, struct vhost_user_msg *m)
 			b->log_mark = 0;
 		break;
 	case VHOST_USER_SET_VRING_NUM:
-		b->size = m->payload.state.num;
+		ring->size = m->payload.state.num;
 		break;
 	case VHOST_USER_SET_VRING_BASE:
-		b->base = m->payload.state.num;
+		ring->base = m->payload.state.num;
 		break;
 	case VHOST_USER_SET_VRING_ADDR:
-		b->addr = m->payload.addr;
+		ring->addr = m->payload.addr;
 		break;
 	case VHOST_USER_SET_VRING_KICK:
-		back_take(&b->kick, m);
+		back_take(&ring->kick, m);
 		break;
 	case VHOST_USER_SET_VRING_CALL:
-		back_take(&b->call, m);
+		back_take(&ring->call, m);
 		break;
 	case VHOST_USER_SET_VRING_ERR:
 		back_take(&b->err, m);
@@ -355,7 +313,9 @@ static inline void back_told(struct back *b, struct vhost_user_msg *m)
 		back_take(&b->channel, m);
 		break;
 	case VHOST_USER_SET_VRING_ENABLE:
-		back_run(b);
+		ring->enabled = m->payload.state.num;
+		if (!b->many)
+			back_run(b);
 		break;
 	}
 }
@@ -405,7 +365,7 @@ static inline void back_serve(struct back *b, const struct fake_chain *chain)
 		memset(back_at(b, chain->elems[i].at), BACK_BYTE, chain->elems[i].len);
 	*back_at(b, chain->elems[chain->n - 1].at) = VIRTIO_BLK_S_OK;
 	if (fake_virtq_push(&b->vq, b->bad_used ? 9999 : chain->head, 1))
-		sl_event_signal(b->call);
+		sl_event_signal(b->rings[0].call);
 }
 
 static inline void back_kicked(struct back *b)
@@ -414,7 +374,7 @@ static inline void back_kicked(struct back *b)
 				     .flags = VHOST_USER_VERSION | VHOST_USER_NEED_REPLY_MASK};
 	struct fake_chain chain;
 
-	sl_event_clear(b->kick);
+	sl_event_clear(b->rings[0].kick);
 	if (b->ask && b->channel >= 0)
 		sl_vhost_user_send(b->channel, &ask);
 	b->ask = 0;
@@ -427,7 +387,7 @@ static inline void back_kicked(struct back *b)
 			back_serve(b, &chain);
 		if (b->dies_at && b->held >= b->dies_at) {
 			b->runs = false; /* the dead do not look at rings */
-			back_close_sock(b);
+			sl_fd_close(&b->sock);
 		}
 	}
 	if (b->runs)
@@ -456,7 +416,7 @@ static inline void *back_thread(void *arg)
 	}
 	while (b->sock >= 0) {
 		struct pollfd fds[] = {{b->sock, POLLIN, 0},
-				       {b->kick, POLLIN, 0},
+				       {b->many ? -1 : b->rings[0].kick, POLLIN, 0},
 				       {b->channel, POLLIN, 0},
 				       {b->stop, POLLIN, 0}};
 		int ret;
@@ -477,7 +437,7 @@ static inline void *back_thread(void *arg)
 		back_handle(b, &m);
 		sl_vhost_user_drop(&m);
 	}
-	back_close_sock(b);
+	sl_fd_close(&b->sock);
 	return NULL;
 }
 
@@ -497,12 +457,10 @@ static inline void back_join(struct back *b)
 	if (b->memory != MAP_FAILED)
 		munmap(b->memory, b->region.memory_size);
 	b->memory = MAP_FAILED;
-	for (unsigned i = 0; b->many && i < BACK_RINGS; i++) {
+	for (unsigned i = 0; i < BACK_RINGS; i++) {
 		sl_fd_close(&b->rings[i].kick);
 		sl_fd_close(&b->rings[i].call);
 	}
-	sl_fd_close(&b->kick);
-	sl_fd_close(&b->call);
 	sl_fd_close(&b->err);
 	sl_fd_close(&b->channel);
 	sl_fd_close(&b->stop);

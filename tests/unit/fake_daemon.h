@@ -57,6 +57,18 @@ struct rig {
 
 static struct rig rig;
 
+/* A test of it. */
+#define RIG_TEST(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
+
+/* A queue, somewhere. */
+static const struct virtio_queue ring = {
+	.size = 64,
+	.desc = {0x1000},
+	.avail = {0x2000},
+	.used = {0x3000},
+	.state = {7, 6, true, false},
+};
+
 static inline void rig_open(uint64_t wait_ns)
 {
 	struct uduse_config config = {

@@ -6,44 +6,20 @@
 #ifndef SL_TESTS_NET_RIG_H
 #define SL_TESTS_NET_RIG_H
 
-#include <linux/virtio_config.h>
-#include <poll.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-#include <sluice/guard.h>
 #include <sluice/port.h>
-#include <sluice/reason.h>
 
-#include "base/bytes.h"
 #include "base/clock.h"
-#include "base/fd.h"
-#include "descriptors.h"
+#include "vhost_user_front.h"
 #include "virtio/net.h"
 #include "virtq/driver.h"
-#include "wire/vhost_user.h"
 
-#define PAIRS	   2u
-#define QUEUES	   (2 * PAIRS)
-#define RX_OF(k)   (2 * (k))	 /* receiveq: the port's tx() */
-#define TX_OF(k)   (2 * (k) + 1) /* transmitq: the port's rx() */
-#define SIZE	   128u		 /* entries of a virtqueue */
-#define SLOT	   0x12000u	 /* bytes for a buffer */
-#define HDR	   ((uint32_t)sizeof(struct virtio_net_hdr_v1))
-#define GUEST_AT   0x40000000ull     /* where the driver sees its memory */
-#define GUEST_USER 0x7f1200000000ull /* where the front end has it */
+#define PAIRS	 2u
+#define QUEUES	 (2 * PAIRS)
+#define RX_OF(k) (2 * (k))     /* receiveq: the port's tx() */
+#define TX_OF(k) (2 * (k) + 1) /* transmitq: the port's rx() */
+#define SIZE	 128u	       /* entries of a virtqueue */
+#define SLOT	 0x12000u      /* bytes for a buffer */
+#define HDR	 ((uint32_t)sizeof(struct virtio_net_hdr_v1))
 #define QUEUE_AT(q)                                                                                \
 	(0x80000u * (q)) /* rings, then indirect tables; buffers lie behind all of that            \
 			  */
@@ -51,8 +27,6 @@
 #define GUEST_LEN     SLOT_AT(QUEUES, 0)
 #define HALF_LEN      (QUEUE_AT(QUEUES)) /* of a memory table in two regions: rings, buffers */
 
-#define BIT(feature)  (UINT64_C(1) << (feature))
-#define PROTOCOL(f)   BIT(VHOST_USER_PROTOCOL_F_##f)
 #define PROTOCOL_ALL                                                                               \
 	(PROTOCOL(MQ) | PROTOCOL(LOG_SHMFD) | PROTOCOL(RARP) | PROTOCOL(REPLY_ACK) |               \
 	 PROTOCOL(NET_MTU) | PROTOCOL(BACKEND_REQ) | PROTOCOL(CONFIG) | PROTOCOL(RESET_DEVICE) |   \
@@ -90,18 +64,11 @@ struct variant {
 };
 
 static struct {
-	char folder[32], path[64];
 	const struct variant *variant;
 	struct sl_port *port;
 	struct sl_ring *rx[PAIRS], *tx[PAIRS];
-	int sock, memory;
-	struct vhost_user_reader reader;
-	uint8_t *guest;
 	uint64_t features, protocol;
 	struct driver queues[QUEUES];
-	unsigned descriptors;
-	char log[4096];
-	struct sl_log to_log;
 } rig;
 
 static const struct variant split = {"split", 0, "", 0, 0}, packed = {"packed", PACKED, "", 0, 0},
@@ -120,29 +87,6 @@ static const struct variant split = {"split", 0, "", 0, 0}, packed = {"packed", 
 /*
  * The process around it.
  */
-
-static inline void rig_fault(int sig, siginfo_t *info, void *ctx)
-{
-	if (!sl_guard_handler(sig, info, ctx))
-		signal(sig, SIG_DFL);
-}
-
-/* In the test itself: cmocka installs its own for each function. */
-static inline void rig_guard(void)
-{
-	struct sigaction fault = {.sa_sigaction = rig_fault, .sa_flags = SA_SIGINFO};
-
-	sigaction(SIGBUS, &fault, NULL);
-}
-
-static inline void rig_write_log(void *ctx, enum sl_log_level level, const char *line)
-{
-	size_t used = strlen(rig.log);
-
-	(void)ctx;
-	(void)level;
-	snprintf(rig.log + used, sizeof(rig.log) - used, "%s\n", line);
-}
 
 static inline uint32_t rig_random(uint32_t below)
 {
@@ -164,6 +108,11 @@ static inline int control(void)
 		changed |= ret > 0;
 	}
 	return ret < 0 ? ret : changed;
+}
+
+static inline void steps(void)
+{
+	control();
 }
 
 static inline struct sl_port_info info(void)
@@ -196,24 +145,6 @@ static inline int tx(unsigned pair)
  * The front end.
  */
 
-static inline struct vhost_user_msg message(uint32_t request, uint32_t size)
-{
-	return (struct vhost_user_msg){
-		.request = request, .flags = VHOST_USER_VERSION, .size = size};
-}
-
-static inline void say(const struct vhost_user_msg *msg)
-{
-	assert_int_equal(sl_vhost_user_send(rig.sock, msg), 0);
-	control();
-}
-
-/* What comes back is in @msg. Returns as sl_vhost_user_recv(). */
-static inline int hear(struct vhost_user_msg *msg)
-{
-	return sl_vhost_user_recv(rig.sock, &rig.reader, VHOST_USER_KIND_REPLY, msg);
-}
-
 /* To be answered some time. */
 static inline void say_ask(struct vhost_user_msg *msg)
 {
@@ -234,42 +165,6 @@ static inline int answered(void)
 	return !answer.payload.u64;
 }
 
-static inline bool ask(struct vhost_user_msg *msg)
-{
-	int ret;
-
-	say_ask(msg);
-	ret = answered();
-	assert_int_not_equal(ret, -1);
-	return ret;
-}
-
-static inline bool ask_u64(uint32_t request, uint64_t value)
-{
-	struct vhost_user_msg msg = message(request, 8);
-
-	msg.payload.u64 = value;
-	return ask(&msg);
-}
-
-static inline bool ask_state(uint32_t request, uint32_t index, uint32_t num)
-{
-	struct vhost_user_msg msg = message(request, 8);
-
-	msg.payload.state = (struct vhost_user_vring_state){index, num};
-	return ask(&msg);
-}
-
-static inline bool ask_fd(uint32_t request, uint64_t value, int fd)
-{
-	struct vhost_user_msg msg = message(request, 8);
-
-	msg.payload.u64 = value;
-	msg.n_fds = 1;
-	msg.fds[0] = fd;
-	return ask(&msg);
-}
-
 /* Its memory, in one region, or in two: so that buffers and rings are apart. */
 static inline struct vhost_user_msg mem_table(unsigned regions)
 {
@@ -277,7 +172,7 @@ static inline struct vhost_user_msg mem_table(unsigned regions)
 	struct vhost_user_memory_region *r = msg.payload.memory.regions;
 
 	msg.payload.memory.nregions = msg.n_fds = regions;
-	msg.fds[0] = msg.fds[1] = rig.memory;
+	msg.fds[0] = msg.fds[1] = front.memory;
 	r[0] = (struct vhost_user_memory_region){GUEST_AT, regions == 1 ? GUEST_LEN : HALF_LEN,
 						 GUEST_USER, 0};
 	r[1] = (struct vhost_user_memory_region){GUEST_AT + HALF_LEN, GUEST_LEN - HALF_LEN,
@@ -339,14 +234,14 @@ static inline void make_queue(unsigned q)
 		.event_idx = rig.features & EVENTS,
 		.in_order = rig.features & IN_ORDER,
 		.table_len = rig.features & INDIRECT ? SIZE : 0,
-		.tables = rig.guest + QUEUE_AT(q) + 0x10000,
+		.tables = front.guest + QUEUE_AT(q) + 0x10000,
 		.iova = {GUEST_AT + QUEUE_AT(q) + 0x10000},
 	};
 
-	memset(rig.guest + QUEUE_AT(q), 0, 0x10000);
+	memset(front.guest + QUEUE_AT(q), 0, 0x10000);
 	rig.queues[q].given = rig.queues[q].back = 0;
 	sl_virtq_close(&rig.queues[q].vq); /* of a driver before, if there was one */
-	assert_int_equal(sl_virtq_open(&rig.queues[q].vq, &o, rig.guest + QUEUE_AT(q)), 0);
+	assert_int_equal(sl_virtq_open(&rig.queues[q].vq, &o, front.guest + QUEUE_AT(q)), 0);
 }
 
 static inline uint32_t first_base(void)
@@ -384,19 +279,16 @@ static inline void start_driver(uint64_t features, unsigned queues)
 
 static inline void connect_front(void)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-	rig.sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	memcpy(address.sun_path, rig.path, sizeof(rig.path));
-	assert_int_equal(connect(rig.sock, (struct sockaddr *)&address, sizeof(address)), 0);
+	front.sock = rig_connect();
+	assert_true(front.sock >= 0);
 	control();
 }
 
 /* It is killed, say. */
 static inline void disconnect(void)
 {
-	sl_vhost_user_reader_reset(&rig.reader);
-	sl_fd_close(&rig.sock);
+	sl_vhost_user_reader_reset(&front.reader);
+	sl_fd_close(&front.sock);
 	for (unsigned q = 0; q < QUEUES; q++) {
 		sl_virtq_close(&rig.queues[q].vq);
 		rig.queues[q].vq = (struct virtq_driver){0};
@@ -412,8 +304,8 @@ static inline void open_port(void)
 {
 	char spec[160];
 
-	snprintf(spec, sizeof(spec), "vhost-user:path=%s%s", rig.path, rig.variant->spec);
-	assert_int_equal(sl_port_open(spec, &rig.to_log, &rig.port), 0);
+	snprintf(spec, sizeof(spec), "vhost-user:path=%s%s", front.path, rig.variant->spec);
+	assert_int_equal(sl_port_open(spec, &front.to_log, &rig.port), 0);
 }
 
 static inline int rig_up(void **state)
@@ -425,17 +317,9 @@ static inline int rig_up(void **state)
 					.producer_event = -1};
 
 	memset(&rig, 0, sizeof(rig));
-	rig.descriptors = descriptors();
+	front_open(GUEST_LEN);
 	rig.variant = variant;
 	rig.protocol = PROTOCOL_ALL;
-	rig.to_log = (struct sl_log){rig_write_log, NULL, SL_LOG_DEBUG};
-	strcpy(rig.folder, "/tmp/sluice-net-XXXXXX");
-	assert_non_null(mkdtemp(rig.folder));
-	snprintf(rig.path, sizeof(rig.path), "%s/sock", rig.folder);
-	rig.memory = memfd_create("guest", MFD_CLOEXEC);
-	assert_int_equal(ftruncate(rig.memory, GUEST_LEN), 0);
-	rig.guest = mmap(NULL, GUEST_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, rig.memory, 0);
-	assert_ptr_not_equal(rig.guest, MAP_FAILED);
 	for (unsigned q = 0; q < QUEUES; q++) {
 		rig.queues[q].kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		rig.queues[q].call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -475,20 +359,15 @@ static inline int rig_down(void **state)
 		sl_ring_release(rig.rx[k]);
 		sl_ring_release(rig.tx[k]);
 	}
-	sl_vhost_user_reader_reset(&rig.reader);
-	sl_fd_close(&rig.sock);
 	for (unsigned q = 0; q < QUEUES; q++) {
 		sl_virtq_close(&rig.queues[q].vq);
 		sl_fd_close(&rig.queues[q].kick);
 		sl_fd_close(&rig.queues[q].call);
 		sl_fd_close(&rig.queues[q].err);
 	}
-	sl_fd_close(&rig.memory);
-	munmap(rig.guest, GUEST_LEN);
-	assert_int_equal(descriptors(), rig.descriptors);
-	snprintf(rings, sizeof(rings), "%s.rings", rig.path);
+	snprintf(rings, sizeof(rings), "%s.rings", front.path);
 	unlink(rings); /* it stays where a driver was still there */
-	assert_int_equal(rmdir(rig.folder), 0);
+	front_close();
 	return 0;
 }
 

@@ -31,7 +31,7 @@ static inline bool is_pattern(const uint8_t *from, uint32_t len, unsigned seed)
 /* The @i-th of buffer @n. */
 static inline uint8_t *element(unsigned q, unsigned n, const uint32_t *lens, unsigned i)
 {
-	uint8_t *at = rig.guest + SLOT_AT(q, n);
+	uint8_t *at = front.guest + SLOT_AT(q, n);
 
 	while (i--)
 		at += lens[i] + GAP;
@@ -61,7 +61,7 @@ static inline int add(unsigned q, const uint32_t *lens, unsigned n_lens)
 
 	for (unsigned i = 0; i < n_lens; i++)
 		elems[i] = (struct virtq_elem){
-			{GUEST_AT + (uint64_t)(element(q, d->given, lens, i) - rig.guest)},
+			{GUEST_AT + (uint64_t)(element(q, d->given, lens, i) - front.guest)},
 			lens[i]};
 	id = sl_virtq_add(&d->vq, elems, q & 1 ? n_lens : 0, n_lens);
 	if (id < 0)

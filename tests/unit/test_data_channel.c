@@ -811,7 +811,7 @@ static void test_threads(void **state)
 	pthread_mutex_init(&t.lock, NULL);
 	for (int n = 0; n < 2; n++)
 		assert_int_equal(pthread_create(&threads[n], NULL, talk, &talkers[n]), 0);
-	for (t.rounds = 1; t.rounds <= 2000; t.rounds++) {
+	for (t.rounds = 1; t.rounds <= 500; t.rounds++) {
 		renew(&t, t.rounds);
 		sched_yield();
 	}

@@ -19,7 +19,7 @@ static bool is_broken(unsigned q)
 	char what[32];
 
 	snprintf(what, sizeof(what), "queue %u is broken", q);
-	return strstr(rig.log, what);
+	return strstr(front.log, what);
 }
 
 /* The other pair does not mind. */
@@ -117,7 +117,7 @@ static void test_bad_buffers(void **state)
 	(void)state;
 	for (unsigned n = 0; n < sl_array_len(wrongs); n++)
 		for (unsigned q = 0; q < 2; q++) {
-			memset(rig.log, 0, sizeof(rig.log));
+			memset(front.log, 0, sizeof(front.log));
 			start_driver(0, 4);
 			for (unsigned i = 0; i < 3; i++)
 				assert_true(add(q, room, 1) >= 0);
@@ -194,7 +194,7 @@ static void test_breaks_while_lent(void **state)
 static void cut_off(void)
 {
 	rig_guard();
-	assert_int_equal(ftruncate(rig.memory, 0), 0);
+	assert_int_equal(ftruncate(front.memory, 0), 0);
 }
 
 /* All queues are broken, since all of their memory is gone; the driver's own view is too. */
@@ -206,7 +206,7 @@ static void comes_back(void)
 		control();
 	}
 	assert_false(info().attached);
-	assert_int_equal(ftruncate(rig.memory, GUEST_LEN), 0);
+	assert_int_equal(ftruncate(front.memory, GUEST_LEN), 0);
 	connect_front();
 	start_driver(0, 4);
 	others_go_on();
@@ -268,7 +268,7 @@ static void test_cut_buffers(void **state)
 	make_room(0, 4, room, 1);
 	give(0, 60, 0);
 	rig_guard();
-	assert_int_equal(ftruncate(rig.memory, HALF_LEN), 0);
+	assert_int_equal(ftruncate(front.memory, HALF_LEN), 0);
 	post(0, bytes, 1000, 0, NULL, 1);
 	tx(0);
 	post(0, bytes, 1000, 0, NULL, 1);
@@ -318,7 +318,7 @@ static unsigned check_marks(const uint8_t *before, const uint8_t *log)
 	for (uint64_t at = 0; at < GUEST_LEN; at += PAGE) {
 		uint64_t page = (GUEST_AT + at) / PAGE;
 
-		if (!memcmp(before + at, rig.guest + at, PAGE))
+		if (!memcmp(before + at, front.guest + at, PAGE))
 			continue;
 		assert_true(log[page / 8] >> page % 8 & 1);
 		n++;
@@ -345,7 +345,7 @@ static void traffic(uint8_t *before)
 		give(0, 60, n);
 		post(0, bytes[n], n ? 5000 : 60, n, NULL, n ? 3 : 1);
 	}
-	memcpy(before, rig.guest, GUEST_LEN);
+	memcpy(before, front.guest, GUEST_LEN);
 	assert_int_equal(tx(0), 3);
 	assert_int_equal(rx(0), 3);
 	for (unsigned n = 0; n < 3; n++)
@@ -364,7 +364,7 @@ static void test_marks(void **state)
 	log = map_log(&fd);
 	start_driver(MERGE, 4);
 	traffic(before);
-	assert_true(check_marks(rig.guest, log) == 0 && marks(log) == 0);
+	assert_true(check_marks(front.guest, log) == 0 && marks(log) == 0);
 	set_log(fd);
 	traffic(before);
 	changed = check_marks(before, log);

@@ -54,7 +54,7 @@ static void test_change_told(void **state)
 
 	(void)state;
 	msg.payload.u64 = ALWAYS | HOST_ALL;
-	assert_int_equal(sl_vhost_user_send(rig.sock, &msg), 0);
+	assert_int_equal(sl_vhost_user_send(front.sock, &msg), 0);
 	assert_int_equal(rig.port->ops->control(rig.port, sl_now_ns()), 1);
 	assert_int_equal(rig.port->ops->control(rig.port, sl_now_ns()), 0);
 }
@@ -68,7 +68,7 @@ static void test_legacy_driver(void **state)
 	msg.payload.u64 = PROTOCOL_ALL;
 	say(&msg);
 	assert_false(ask_u64(VHOST_USER_SET_FEATURES, BIT(VHOST_USER_F_PROTOCOL_FEATURES)));
-	assert_non_null(strstr(rig.log, "virtio 1.0"));
+	assert_non_null(strstr(front.log, "virtio 1.0"));
 	assert_true(ask_u64(VHOST_USER_SET_FEATURES, ALWAYS));
 }
 
@@ -99,7 +99,7 @@ static void test_random_mac(void **state)
 	negotiate(0);
 	assert_memory_equal(config().mac, info().mac, 6);
 	assert_int_equal(info().mac[0] & 3, 2);
-	snprintf(spec, sizeof(spec), "vhost-user:path=%s/other", rig.folder);
+	snprintf(spec, sizeof(spec), "vhost-user:path=%s/other", front.folder);
 	assert_int_equal(sl_port_open(spec, NULL, &other), 0);
 	other->ops->info(other, &i);
 	assert_memory_not_equal(i.mac, info().mac, 6);

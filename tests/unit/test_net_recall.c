@@ -166,7 +166,7 @@ static void test_remove_region(void **state)
 	assert_int_equal(answered(), 1);
 	/* Its buffers are nowhere now. */
 	assert_int_equal(rx(0), 0);
-	assert_non_null(strstr(rig.log, "queue 1 is broken"));
+	assert_non_null(strstr(front.log, "queue 1 is broken"));
 }
 
 static void test_reset(void **state)

@@ -25,9 +25,9 @@ static void test_lent(void **state)
 	for (unsigned n = 0; n < 3; n++)
 		check_lent(0, at + n, 60 + n, n);
 	assert_int_equal(sl_ring_packet(rig.rx[0], at)->flags, 0);
-	rig.guest[SLOT_AT(TX_OF(0), 1) + HDR + 5] ^= 0x55;
+	front.guest[SLOT_AT(TX_OF(0), 1) + HDR + 5] ^= 0x55;
 	assert_int_equal(sl_ring_packet(rig.rx[0], at + 1)->frag.addr[5],
-			 rig.guest[SLOT_AT(TX_OF(0), 1) + HDR + 5]);
+			 front.guest[SLOT_AT(TX_OF(0), 1) + HDR + 5]);
 	assert_int_equal(come_back(TX_OF(0)), 0);
 	assert_int_equal(rx(0), -EINPROGRESS);
 	sl_ring_consume(rig.rx[0], 3);

@@ -1,39 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The transport uduse, and with it all of VDUSE but the kernel's: messages of a driver's side. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-
 #include <sluice/offer.h>
 #include <sluice/reason.h>
 
 #include "base/clock.h"
-#include "uduse_rig.h"
-
-static int set_up(void **state)
-{
-	static struct rig rig;
-
-	assert_int_equal(rig_open(&rig), 0);
-	*state = &rig;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct rig *r = *state;
-
-	assert_false(r->ended);
-	rig_close_all(r);
-	assert_int_equal(r->closed, 1);
-	return 0;
-}
+#include "uduse_test.h"
 
 static void answered(struct rig *r, uint32_t result)
 {
@@ -59,11 +30,6 @@ static void serves(struct rig *r, unsigned queue)
 	settle(r);
 	assert_int_equal(used(r, queue)->idx, (uint16_t)(before + 1));
 	assert_true(r->irqs[queue] > irqs);
-}
-
-static void until_connected(struct rig *r)
-{
-	assert_true(connects(r));
 }
 
 static unsigned calls(const struct rig *r, unsigned long command)
@@ -463,23 +429,21 @@ static void log_that_is_gone_is_missed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(comes_up, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(waits_for_its_driver, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(features_are_checked, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(says_where_a_queue_stands, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(packed_says_where_it_stands, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(config_is_told, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(requests_that_come_first_are_kept, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(rings_follow_their_memory, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(rings_wait_for_their_memory, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_new_driver_begins_anew, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(goes_on_with_its_driver, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(goes_on_taking, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(another_process_goes_on, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(log_of_another_life_is_not_believed, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(log_that_is_gone_is_missed, set_up, tear_down),
+		RIG_TEST(comes_up),
+		RIG_TEST(waits_for_its_driver),
+		RIG_TEST(features_are_checked),
+		RIG_TEST(says_where_a_queue_stands),
+		RIG_TEST(packed_says_where_it_stands),
+		RIG_TEST(config_is_told),
+		RIG_TEST(requests_that_come_first_are_kept),
+		RIG_TEST(rings_follow_their_memory),
+		RIG_TEST(rings_wait_for_their_memory),
+		RIG_TEST(a_new_driver_begins_anew),
+		RIG_TEST(goes_on_with_its_driver),
+		RIG_TEST(goes_on_taking),
+		RIG_TEST(another_process_goes_on),
+		RIG_TEST(log_of_another_life_is_not_believed),
+		RIG_TEST(log_that_is_gone_is_missed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,8 +7,6 @@
 #include "fake_daemon.h"
 #include "virtio/blk.h"
 
-static const struct virtio_queue ring = {.size = 64};
-
 static int set_up_impatient(void **state)
 {
 	(void)state;
@@ -439,7 +437,6 @@ static void test_used_twice(void **state)
 	sl_virtio_blk_close(&disk.q);
 }
 
-#define RIG_TEST(f)  cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
 #define IMPATIENT(f) cmocka_unit_test_setup_teardown(f, set_up_impatient, rig_tear_down)
 
 int main(void)

@@ -1,17 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A driver's side of uduse that lies, is late, or dies: it loses its connection, and the next is
  * served as if nothing had been. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/eventfd.h>
 
 #include <sluice/guard.h>
@@ -19,36 +10,12 @@
 
 #include "base/clock.h"
 #include "descriptors.h"
-#include "uduse_rig.h"
+#include "uduse_test.h"
 
 static void on_fault(int sig, siginfo_t *info, void *ctx)
 {
 	if (!sl_guard_handler(sig, info, ctx))
 		abort();
-}
-
-static int set_up(void **state)
-{
-	static struct rig rig;
-
-	assert_int_equal(rig_open(&rig), 0);
-	*state = &rig;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct rig *r = *state;
-
-	assert_false(r->ended);
-	rig_close_all(r);
-	assert_int_equal(r->closed, 1);
-	return 0;
-}
-
-static void until_connected(struct rig *r)
-{
-	assert_true(connects(r));
 }
 
 static unsigned in_use(const struct rig *r)
@@ -497,17 +464,17 @@ static void broken_stays_broken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(dies_at_each_message, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(lies_about_messages, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(never_answers, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(floods, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(asks_what_cannot_be, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(lies_about_queues, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(lies_about_entries, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(entries_without_end, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(descriptors_that_are_no_memory, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(memory_that_is_cut_off, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(broken_stays_broken, set_up, tear_down),
+		RIG_TEST(dies_at_each_message),
+		RIG_TEST(lies_about_messages),
+		RIG_TEST(never_answers),
+		RIG_TEST(floods),
+		RIG_TEST(asks_what_cannot_be),
+		RIG_TEST(lies_about_queues),
+		RIG_TEST(lies_about_entries),
+		RIG_TEST(entries_without_end),
+		RIG_TEST(descriptors_that_are_no_memory),
+		RIG_TEST(memory_that_is_cut_off),
+		RIG_TEST(broken_stays_broken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

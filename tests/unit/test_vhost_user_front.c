@@ -202,10 +202,12 @@ static void test_order(void **state)
 	assert_int_equal(back.got_features, v->features | BACK_BIT(VHOST_USER_F_PROTOCOL_FEATURES));
 	assert_int_equal(back.got_protocol, back.protocol);
 	assert_int_equal(back.log_mark, BACK_LOG_MARK);
-	assert_int_equal(back.size, SIZE);
+	assert_int_equal(back.rings[0].size, SIZE);
 	assert_false(back.truncated); /* it has our memory, and cannot take it away */
-	assert_int_equal(back.addr.avail_user_addr - back.addr.desc_user_addr, q.layout.avail);
-	assert_int_equal(back.addr.used_user_addr - back.addr.desc_user_addr, q.layout.used);
+	assert_int_equal(back.rings[0].addr.avail_user_addr - back.rings[0].addr.desc_user_addr,
+			 q.layout.avail);
+	assert_int_equal(back.rings[0].addr.used_user_addr - back.rings[0].addr.desc_user_addr,
+			 q.layout.used);
 	assert_int_not_equal(back.region.guest_phys_addr, back.region.userspace_addr);
 }
 
@@ -570,7 +572,7 @@ static void test_take_over(void **state)
 	assert_int_equal(second.log_mark, BACK_LOG_MARK);
 	assert_int_equal(back_saw(&second, VHOST_USER_GET_INFLIGHT_FD), 0);
 	assert_int_equal(back_saw(&second, VHOST_USER_SET_INFLIGHT_FD), 1);
-	assert_int_equal(second.base, 0);
+	assert_int_equal(second.rings[0].base, 0);
 	assert_int_equal(second.got_features, back.got_features);
 	sl_fd_close(&back.listener);
 }
@@ -593,7 +595,7 @@ static void test_take_over_later(void **state)
 	ask_read(0);
 	await_read(0);
 	back_join(&second);
-	assert_int_equal(second.base, 77);
+	assert_int_equal(second.rings[0].base, 77);
 	sl_fd_close(&back.listener);
 }
 

@@ -108,15 +108,15 @@ static void test_inflight_sizes(void **state)
 		msg = inflight(VHOST_USER_GET_INFLIGHT_FD, 24, bad[i].queues, bad[i].entries);
 		say(&msg);
 		assert_true(closed());
-		sl_fd_close(&rig.sock);
+		sl_fd_close(&front.sock);
 		steps();
-		rig.sock = rig_connect();
+		front.sock = rig_connect();
 		steps();
 		negotiate(FEATURES);
 		msg = inflight(VHOST_USER_SET_INFLIGHT_FD, 24, bad[i].queues, bad[i].entries);
 		msg.payload.inflight.mmap_size = GUEST_LEN;
 		msg.n_fds = 1;
-		msg.fds[0] = rig.memory;
+		msg.fds[0] = front.memory;
 		assert_false(ask(&msg));
 	}
 }
@@ -139,7 +139,7 @@ static void test_inflight_hostile(void **state)
 	(void)state;
 	start_device(FEATURES);
 	msg.n_fds = 1;
-	msg.fds[0] = rig.memory;
+	msg.fds[0] = front.memory;
 	for (unsigned i = 0; i < sl_array_len(bad); i++) {
 		msg.payload.inflight.mmap_size = bad[i].size;
 		msg.payload.inflight.mmap_offset = bad[i].offset;
@@ -154,8 +154,8 @@ static void test_inflight_hostile(void **state)
 		assert_int_equal(used(q), 1);
 	}
 	/* Bytes of any kind: a ring either runs or does not. */
-	memset(rig.guest + 0x80000, 0xff, 0x10000);
-	msg.fds[0] = rig.memory;
+	memset(front.guest + 0x80000, 0xff, 0x10000);
+	msg.fds[0] = front.memory;
 	msg.payload.inflight.mmap_size = 0x10000;
 	msg.payload.inflight.mmap_offset = 0x80008; /* no multiple of a page */
 	assert_true(ask(&msg));
@@ -225,7 +225,7 @@ static void test_inflight_while_running(void **state)
 /* The next @n descriptors of ring 0, from @at on with wrap counter @wrap. */
 static void make_packed(unsigned *at, bool *wrap, unsigned n)
 {
-	struct virtq_packed_desc *ring = (void *)(rig.guest + DESC_AT(0));
+	struct virtq_packed_desc *ring = (void *)(front.guest + DESC_AT(0));
 
 	while (n--) {
 		ring[*at] = (struct virtq_packed_desc){
@@ -243,7 +243,7 @@ static void make_packed(unsigned *at, bool *wrap, unsigned n)
 /* Used: both bits as the wrap counter of the device. */
 static bool packed_used(unsigned at, bool wrap)
 {
-	const struct virtq_packed_desc *ring = (void *)(rig.guest + DESC_AT(0));
+	const struct virtq_packed_desc *ring = (void *)(front.guest + DESC_AT(0));
 
 	return (ring[at].flags >> 7 & 1) == wrap && (ring[at].flags >> 15 & 1) == wrap;
 }

@@ -39,10 +39,10 @@ static void test_bad_regions(void **state)
 	for (unsigned i = 0; i < sl_array_len(bad); i++) {
 		struct vhost_user_memory_region both[] = {good, bad[i]};
 
-		assert_false(ask_table(both, 2, rig.memory));
+		assert_false(ask_table(both, 2, front.memory));
 		assert_int_equal(rig.model.regions, 0);
 		assert_false(runs(0));
-		assert_true(ask_table(&good, 1, rig.memory));
+		assert_true(ask_table(&good, 1, front.memory));
 		assert_false(ask_region(VHOST_USER_ADD_MEM_REG, bad[i].guest_phys_addr,
 					bad[i].memory_size, bad[i].userspace_addr,
 					bad[i].mmap_offset));
@@ -68,8 +68,8 @@ static void test_unmappable(void **state)
 	assert_false(ask_table(&good, 1, event));
 	assert_false(ask_table(&good, 1, file));
 	assert_false(ask_table(&good, 1, folder));
-	assert_false(ask_table(&good, 1, rig.sock));
-	assert_true(ask_table(&good, 1, rig.memory));
+	assert_false(ask_table(&good, 1, front.sock));
+	assert_true(ask_table(&good, 1, front.memory));
 	sl_fd_close(&event);
 	sl_fd_close(&file);
 	sl_fd_close(&folder);
@@ -118,18 +118,18 @@ static void test_odd_regions(void **state)
 
 	(void)state;
 	negotiate(FEATURES);
-	assert_true(ask_table(&odd, 1, rig.memory));
+	assert_true(ask_table(&odd, 1, front.memory));
 	assert_true(ask_state(VHOST_USER_SET_VRING_NUM, 0, RING));
 	assert_true(ask_addr(0, GUEST_USER, GUEST_USER + 0x1000, GUEST_USER + 0x2000));
 	assert_true(ask_fd(VHOST_USER_SET_VRING_KICK, 0, rig.kick[0]));
 	assert_true(ask_state(VHOST_USER_SET_VRING_ENABLE, 0, 1));
-	*(struct virtq_desc *)(rig.guest + 0x12340) = (struct virtq_desc){
+	*(struct virtq_desc *)(front.guest + 0x12340) = (struct virtq_desc){
 		.addr = GUEST_AT + 0x20000, .len = 1, .flags = VIRTQ_DESC_F_WRITE};
-	((struct virtq_avail *)(rig.guest + 0x13340))->idx = 1;
+	((struct virtq_avail *)(front.guest + 0x13340))->idx = 1;
 	sl_event_signal(rig.kick[0]);
 	steps();
-	assert_int_equal(((struct virtq_used *)(rig.guest + 0x14340))->idx, 1);
-	assert_int_equal(rig.guest[0x12340 + 0x20000], 0x5a); /* its last byte */
+	assert_int_equal(((struct virtq_used *)(front.guest + 0x14340))->idx, 1);
+	assert_int_equal(front.guest[0x12340 + 0x20000], 0x5a); /* its last byte */
 }
 
 /* The front end takes memory away under a ring: that ring breaks, and nothing else. */
@@ -147,7 +147,7 @@ static void test_truncated(void **state)
 	negotiate(FEATURES);
 	msg.payload.memory.nregions = msg.n_fds = 2;
 	memcpy(msg.payload.memory.regions, regions, sizeof(regions));
-	msg.fds[0] = rig.memory;
+	msg.fds[0] = front.memory;
 	msg.fds[1] = other; /* shorter than it says */
 	assert_true(ask(&msg));
 	start_ring(1);

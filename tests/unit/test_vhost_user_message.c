@@ -9,9 +9,9 @@
 
 static void again(void)
 {
-	sl_fd_close(&rig.sock);
+	sl_fd_close(&front.sock);
 	steps();
-	rig.sock = rig_connect();
+	front.sock = rig_connect();
 	steps();
 }
 
@@ -46,9 +46,9 @@ static void test_packed_off(void **state)
 	char via[128];
 
 	(void)state;
-	snprintf(via, sizeof(via), "vhost-user:path=%s,packed=off", rig.path);
+	snprintf(via, sizeof(via), "vhost-user:path=%s,packed=off", front.path);
 	assert_int_equal(rig_offer(via), 0);
-	rig.sock = rig_connect();
+	front.sock = rig_connect();
 	steps();
 	assert_int_equal(get_u64(VHOST_USER_GET_FEATURES),
 			 (OWN | OF_RINGS | BIT(RIG_FEATURE)) & ~BIT(VIRTIO_F_RING_PACKED));
@@ -124,7 +124,7 @@ static void test_unknown(void **state)
 
 		negotiate(FEATURES);
 		msg.n_fds = 1;
-		msg.fds[0] = rig.memory;
+		msg.fds[0] = front.memory;
 		assert_false(ask(&msg));
 		msg.flags &= ~VHOST_USER_NEED_REPLY_MASK;
 		say(&msg);
@@ -164,11 +164,11 @@ static void test_not_negotiated(void **state)
 		if (cases[i].size == 16)
 			msg.payload.config.size = 4;
 		msg.n_fds = cases[i].fd;
-		msg.fds[0] = rig.memory;
+		msg.fds[0] = front.memory;
 		say(&msg);
 		assert_true(closed());
 		assert_true(logged("was not negotiated"));
-		rig.log[0] = '\0';
+		front.log[0] = '\0';
 		again();
 	}
 }
@@ -323,7 +323,7 @@ static void test_config_changes(void **state)
 	sl_offer_changed(rig.offer); /* to nobody */
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
 	msg.n_fds = 1;
-	msg.fds[0] = rig.memory;
+	msg.fds[0] = front.memory;
 	assert_false(ask(&msg));
 	msg.fds[0] = ends[1];
 	assert_true(ask(&msg));
@@ -411,7 +411,7 @@ static void test_deaf(void **state)
 	unsigned sent = 0;
 
 	(void)state;
-	while (sent++ < 10000 && !sl_vhost_user_send(rig.sock, &msg))
+	while (sent++ < 10000 && !sl_vhost_user_send(front.sock, &msg))
 		steps();
 	assert_true(sent < 10000);
 	assert_true(logged("does not read its answers"));

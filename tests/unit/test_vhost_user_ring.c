@@ -12,7 +12,7 @@ static void test_requests(void **state)
 		make_available(q, 5);
 		assert_int_equal(used(q), 5);
 		assert_int_equal(signals(rig.call[q]), 1);
-		assert_int_equal(rig.guest[BUFFER_AT(4) + 15], 0x5a);
+		assert_int_equal(front.guest[BUFFER_AT(4) + 15], 0x5a);
 	}
 	assert_int_equal(sl_offer_get_state(rig.offer), SL_OFFER_RUNNING);
 	assert_int_equal(rig.model.taken, 15);
@@ -167,9 +167,9 @@ static void test_every_order(void **state)
 				assert_true(ask_state(VHOST_USER_SET_VRING_ENABLE, 0, 1));
 		}
 		assert_int_equal(used(0), i + 1);
-		sl_fd_close(&rig.sock);
+		sl_fd_close(&front.sock);
 		steps();
-		rig.sock = rig_connect();
+		front.sock = rig_connect();
 		steps();
 		msg = message(VHOST_USER_SET_PROTOCOL_FEATURES, 8);
 		msg.payload.u64 = PROTOCOL_ALL;
@@ -195,7 +195,7 @@ static void test_mem_table_while_running(void **state)
 		(struct vhost_user_memory_region){GUEST_AT, 0x10000, GUEST_USER, 0};
 	msg.payload.memory.regions[1] = (struct vhost_user_memory_region){
 		GUEST_AT + 0x10000, 0x10000, GUEST_USER + 0x10000, 0x10000};
-	msg.fds[0] = msg.fds[1] = rig.memory;
+	msg.fds[0] = msg.fds[1] = front.memory;
 	say(&msg);
 	assert_true(silent());
 	assert_int_equal(rig.model.regions, 1);
@@ -319,7 +319,7 @@ static void test_no_events(void **state)
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	sl_fd_close(&ends[0]);
 	for (unsigned i = 0; i < sl_array_len(requests); i++) {
-		const int fds[] = {ends[1], file, rig.memory, rig.sock};
+		const int fds[] = {ends[1], file, front.memory, front.sock};
 
 		for (unsigned f = 0; f < sl_array_len(fds); f++)
 			assert_false(ask_fd(requests[i], 0, fds[f]));
@@ -362,7 +362,7 @@ static void test_no_kick(void **state)
 	start_device(FEATURES);
 	msg.payload.u64 = VHOST_USER_VRING_NOFD_MASK;
 	msg.flags |= VHOST_USER_NEED_REPLY_MASK;
-	assert_int_equal(sl_vhost_user_send(rig.sock, &msg), 0);
+	assert_int_equal(sl_vhost_user_send(front.sock, &msg), 0);
 	for (unsigned i = 0; i < 100; i++)
 		assert_int_equal(sl_worker_step(rig.worker), 1);
 	assert_int_equal(hear(&answer), 0);
@@ -373,7 +373,7 @@ static void test_no_kick(void **state)
 		sl_worker_step(rig.worker);
 	assert_int_equal(used(0), 1);
 	msg = message(VHOST_USER_GET_VRING_BASE, 8);
-	assert_int_equal(sl_vhost_user_send(rig.sock, &msg), 0);
+	assert_int_equal(sl_vhost_user_send(front.sock, &msg), 0);
 	for (unsigned i = 0; i < 100; i++)
 		sl_worker_step(rig.worker);
 	assert_int_equal(hear(&answer), 0);
@@ -403,7 +403,7 @@ static void test_changes_on_the_fly(void **state)
 	start_device(FEATURES);
 	make_available(0, 3);
 	/* The rings of ring 2, as they stand. */
-	memcpy(rig.guest + DESC_AT(2), rig.guest + DESC_AT(0), 0x4000);
+	memcpy(front.guest + DESC_AT(2), front.guest + DESC_AT(0), 0x4000);
 	assert_int_equal(get_base(2), 0);
 	assert_true(ask_addr(0, GUEST_USER + DESC_AT(2), GUEST_USER + AVAIL_AT(2),
 			     GUEST_USER + USED_AT(2)));

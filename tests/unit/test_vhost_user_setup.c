@@ -10,7 +10,7 @@ static char via[256];
 
 static int offer(const char *more)
 {
-	snprintf(via, sizeof(via), "vhost-user:path=%s%s", rig.path, more);
+	snprintf(via, sizeof(via), "vhost-user:path=%s%s", front.path, more);
 	return rig_offer(via);
 }
 
@@ -20,7 +20,7 @@ static int listen_there(mode_t mode)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", rig.path);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", front.path);
 	assert_int_equal(fchmod(fd, mode), 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(fd, 1), 0);
@@ -40,12 +40,12 @@ static void test_mode(void **state)
 	(void)state;
 	assert_int_equal(offer(""), 0);
 	umask(mask);
-	assert_int_equal(stat(rig.path, &st), 0);
+	assert_int_equal(stat(front.path, &st), 0);
 	assert_int_equal(st.st_mode, S_IFSOCK | 0600);
 	assert_int_equal(sl_offer_get_state(rig.offer), SL_OFFER_FENCED);
 	steps();
 	assert_int_equal(sl_offer_get_state(rig.offer), SL_OFFER_WAITING);
-	rig.sock = rig_connect();
+	front.sock = rig_connect();
 	steps();
 	assert_int_equal(sl_offer_get_state(rig.offer), SL_OFFER_SET_UP);
 	assert_there();
@@ -65,7 +65,7 @@ static void test_stale(void **state)
 	       (more[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) >= 0) {
 		struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-		snprintf(address.sun_path, sizeof(address.sun_path), "%s", rig.path);
+		snprintf(address.sun_path, sizeof(address.sun_path), "%s", front.path);
 		if (connect(more[n++], (struct sockaddr *)&address, sizeof(address)))
 			break;
 	}
@@ -74,30 +74,30 @@ static void test_stale(void **state)
 	while (n--)
 		sl_fd_close(&more[n]);
 	sl_fd_close(&fd);
-	assert_int_equal(access(rig.path, F_OK), 0);
+	assert_int_equal(access(front.path, F_OK), 0);
 	assert_int_equal(offer(""), 0);
-	rig.sock = rig_connect();
+	front.sock = rig_connect();
 	steps();
 	assert_there();
 }
 
 static void test_no_socket(void **state)
 {
-	int fd = open(rig.path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	int fd = open(front.path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 
 	(void)state;
 	assert_int_equal(write(fd, "mine", 4), 4);
 	sl_fd_close(&fd);
 	assert_int_equal(offer(""), -EADDRINUSE);
 	assert_non_null(strstr(sl_reason(), "is no socket"));
-	assert_int_equal(access(rig.path, F_OK), 0);
-	unlink(rig.path);
-	assert_int_equal(mkdir(rig.path, 0700), 0);
+	assert_int_equal(access(front.path, F_OK), 0);
+	unlink(front.path);
+	assert_int_equal(mkdir(front.path, 0700), 0);
 	assert_int_equal(offer(""), -EADDRINUSE);
-	rmdir(rig.path);
-	assert_int_equal(symlink("/dev/null", rig.path), 0);
+	rmdir(front.path);
+	assert_int_equal(symlink("/dev/null", front.path), 0);
 	assert_int_equal(offer(""), -EADDRINUSE);
-	unlink(rig.path);
+	unlink(front.path);
 }
 
 /* Somebody took our place at the path: what is there then is not ours to remove. */
@@ -107,13 +107,13 @@ static void test_replaced(void **state)
 
 	(void)state;
 	assert_int_equal(offer(""), 0);
-	unlink(rig.path);
+	unlink(front.path);
 	fd = listen_there(0600);
 	sl_offer_release(rig.offer);
 	rig.offer = NULL;
-	assert_int_equal(access(rig.path, F_OK), 0);
+	assert_int_equal(access(front.path, F_OK), 0);
 	sl_fd_close(&fd);
-	unlink(rig.path);
+	unlink(front.path);
 }
 
 static void test_bad_arguments(void **state)
@@ -138,7 +138,7 @@ static void test_bad_arguments(void **state)
 	}
 	snprintf(via, sizeof(via), "vhost-user:path=/tmp/%0120d", 0);
 	assert_int_equal(rig_offer(via), -EINVAL);
-	snprintf(text, sizeof(text), "vhost-user:fd=%d", rig.memory);
+	snprintf(text, sizeof(text), "vhost-user:fd=%d", front.memory);
 	assert_int_equal(rig_offer(text), -EINVAL);
 	assert_non_null(strstr(sl_reason(), "no UNIX stream socket"));
 }
@@ -151,7 +151,7 @@ static void test_one_at_a_time(void **state)
 	(void)state;
 	assert_int_equal(offer(""), 0);
 	steps();
-	rig.sock = rig_connect();
+	front.sock = rig_connect();
 	steps();
 	for (unsigned i = 0; i < 30; i++) {
 		char byte;
@@ -165,8 +165,8 @@ static void test_one_at_a_time(void **state)
 	assert_there();
 	/* One that comes in the moment in which the first goes is not turned away. */
 	other = rig_connect();
-	sl_fd_close(&rig.sock);
-	rig.sock = other;
+	sl_fd_close(&front.sock);
+	front.sock = other;
 	steps();
 	assert_there();
 	assert_true(logged("30 front ends turned away"));
@@ -175,9 +175,9 @@ static void test_one_at_a_time(void **state)
 		struct vhost_user_msg msg = message(VHOST_USER_SET_OWNER, 0);
 
 		for (unsigned n = 0; n < i * 10; n++)
-			assert_int_equal(sl_vhost_user_send(rig.sock, &msg), 0);
-		sl_fd_close(&rig.sock);
-		rig.sock = rig_connect();
+			assert_int_equal(sl_vhost_user_send(front.sock, &msg), 0);
+		sl_fd_close(&front.sock);
+		front.sock = rig_connect();
 		steps();
 		assert_there();
 	}
@@ -191,16 +191,16 @@ static void test_disconnect(void **state)
 	(void)state;
 	assert_int_equal(offer(""), 0);
 	steps();
-	rig.sock = rig_connect();
+	front.sock = rig_connect();
 	steps();
 	start_device(FEATURES);
 	rig.model.hold = true;
 	make_available(0, 2);
-	sl_fd_close(&rig.sock);
+	sl_fd_close(&front.sock);
 	steps();
 	assert_int_equal(rig.model.regions, 1);
 	assert_true(runs(0));
-	rig.sock = rig_connect(); /* waits until that is over */
+	front.sock = rig_connect(); /* waits until that is over */
 	steps();
 	assert_int_equal(sl_offer_get_state(rig.offer), SL_OFFER_RUNNING);
 	rig.model.hold = false;
@@ -216,9 +216,9 @@ static void test_disconnect(void **state)
 		make_available(0, 1);
 		assert_int_equal(used(0), 3 + i);
 		assert_int_equal(rig.model.started, 2 + i);
-		sl_fd_close(&rig.sock);
+		sl_fd_close(&front.sock);
 		steps();
-		rig.sock = rig_connect();
+		front.sock = rig_connect();
 		steps();
 	}
 	assert_int_equal(descriptors(), before);
@@ -237,7 +237,7 @@ static void send_part(const struct vhost_user_msg *msg, size_t len)
 
 	memcpy(bytes, msg, VHOST_USER_HEADER_LEN);
 	memcpy(CMSG_DATA(&control.head), &rig.call[0], sizeof(int));
-	assert_int_equal(sendmsg(rig.sock, &m, 0), len);
+	assert_int_equal(sendmsg(front.sock, &m, 0), len);
 }
 
 /* Before a message is whole, in the middle of an answer that waits, with descriptors that nobody
@@ -253,20 +253,20 @@ static void test_disconnect_midway(void **state)
 	before = descriptors();
 	for (size_t len = 1; len < VHOST_USER_HEADER_LEN + 8; len++) {
 		msg = message(VHOST_USER_SET_VRING_CALL, 8);
-		rig.sock = rig_connect();
+		front.sock = rig_connect();
 		steps();
 		send_part(&msg, len);
 		steps();
-		sl_fd_close(&rig.sock);
+		sl_fd_close(&front.sock);
 		steps();
 		assert_int_equal(descriptors(), before);
 	}
-	rig.sock = rig_connect();
+	front.sock = rig_connect();
 	start_device(FEATURES);
 	rig.model.hold = true;
 	make_available(0, 1);
 	assert_int_equal(get_base(0), -1);
-	sl_fd_close(&rig.sock);
+	sl_fd_close(&front.sock);
 	steps();
 	rig_give_back();
 	steps();
@@ -299,20 +299,20 @@ static void test_connect(void **state)
 	assert_true(stats.rounds < 30);
 	fd = listen_there(0600);
 	wait_ms(2000);
-	rig.sock = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	front.sock = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 	steps();
 	start_device(FEATURES);
 	make_available(0, 1);
 	assert_int_equal(used(0), 1);
-	sl_fd_close(&rig.sock);
+	sl_fd_close(&front.sock);
 	steps();
 	assert_int_equal(sl_offer_get_state(rig.offer), SL_OFFER_WAITING);
 	wait_ms(2000);
-	rig.sock = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	front.sock = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 	steps();
 	assert_there();
 	sl_fd_close(&fd);
-	unlink(rig.path);
+	unlink(front.path);
 }
 
 /* A descriptor in place of a path: one that listens. */
@@ -326,16 +326,16 @@ static void test_adopt_listener(void **state)
 	assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
 	steps();
 	for (unsigned i = 0; i < 2; i++) {
-		rig.sock = rig_connect();
+		front.sock = rig_connect();
 		steps();
 		assert_there();
-		sl_fd_close(&rig.sock);
+		sl_fd_close(&front.sock);
 		steps();
 	}
 	sl_offer_release(rig.offer);
 	rig.offer = NULL;
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
-	assert_int_equal(unlink(rig.path), 0); /* not ours, and still there */
+	assert_int_equal(unlink(front.path), 0); /* not ours, and still there */
 }
 
 /* One that is connected: when it ends, so does the offer. */
@@ -347,13 +347,13 @@ static void test_adopt_connection(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
 	snprintf(via, sizeof(via), "vhost-user:fd=%d", ends[1]);
 	assert_int_equal(rig_offer(via), 0);
-	rig.sock = ends[0];
+	front.sock = ends[0];
 	steps();
 	start_device(FEATURES);
 	make_available(0, 1);
 	assert_int_equal(used(0), 1);
 	assert_false(rig.ended);
-	sl_fd_close(&rig.sock);
+	sl_fd_close(&front.sock);
 	steps();
 	assert_true(rig.ended);
 	assert_int_equal(sl_offer_get_state(rig.offer), SL_OFFER_ENDED);
@@ -368,7 +368,7 @@ static void test_stop(void **state)
 	(void)state;
 	assert_int_equal(offer(""), 0);
 	steps();
-	rig.sock = rig_connect();
+	front.sock = rig_connect();
 	start_device(FEATURES);
 	make_available(0, 1);
 	send_part(&msg, 15); /* with a descriptor */
@@ -377,10 +377,10 @@ static void test_stop(void **state)
 	assert_int_equal(hear(&msg), -ECONNRESET);
 	assert_int_equal(rig.model.regions, 0);
 	assert_int_equal(sl_offer_stop(rig.offer), 0);
-	sl_fd_close(&rig.sock);
+	sl_fd_close(&front.sock);
 	sl_offer_release(rig.offer);
 	rig.offer = NULL;
-	assert_int_equal(access(rig.path, F_OK), -1);
+	assert_int_equal(access(front.path, F_OK), -1);
 }
 
 /* When this process may open no more, it does not spin; it goes on once it may. */
@@ -392,9 +392,9 @@ static void test_no_descriptors(void **state)
 	(void)state;
 	assert_int_equal(offer(""), 0);
 	steps();
-	rig.sock = rig_connect();
+	front.sock = rig_connect();
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-	less = (struct rlimit){(rlim_t)rig.sock, limit.rlim_max};
+	less = (struct rlimit){(rlim_t)front.sock, limit.rlim_max};
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &less), 0);
 	steps();
 	sl_worker_get_stats(rig.worker, &before);

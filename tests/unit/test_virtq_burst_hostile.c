@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Bursts of buffers, taken from drivers that break the rules, one rule at a time: the queue is
  * broken for good and says why; what does no harm is allowed. */
-#include <setjmp.h>
-#include <stdio.h>
-
-#include "base/bytes.h"
-#include "virtq/burst.h"
 #include "virtq_hostile.h"
 
 #define ROOM 64
@@ -18,53 +13,24 @@ static int take(unsigned max)
 	return sl_virtq_burst_take(rig.vq, false, bufs, max, pieces, ROOM);
 }
 
-static void assert_broken(const char *why)
+/* Those that are good are not taken, then. */
+static int take_bad(unsigned good)
 {
-	assert_int_equal(take(4), -EPROTO);
-	assert_non_null(sl_virtq_device_broken(rig.vq));
-	if (!strstr(sl_virtq_device_broken(rig.vq), why))
-		fail_msg("\"%s\" and not \"%s\"", sl_virtq_device_broken(rig.vq), why);
-	/* What the driver does now does not help it. */
-	memset(rig.memory, 0, RIG_PAGE);
-	assert_int_equal(take(4), -EPROTO);
-	assert_int_equal(sl_virtq_burst_use(rig.vq, bufs, NULL, 0), -EPROTO);
-	assert_int_equal(sl_virtq_device_publish(rig.vq), -EPROTO);
-	assert_int_equal(sl_virtq_device_arm(rig.vq), -EPROTO);
-	rig_close(&rig);
+	(void)good;
+	return take(4);
 }
 
-/* Behind one that is good, so that the mapping is the right one already; and as the first. */
-static void one_breaks(uint64_t addr, uint32_t len, unsigned flags, const char *why)
+static void test_write(void **state)
 {
-	for (unsigned i = 0; i < 4; i++) {
-		open_queue(i & 1);
-		if (i & 2) {
-			put_desc(0, RIG_IOVA, 8, 0, 0);
-			offer_head(0);
-		}
-		put_desc(i >> 1, addr, len, flags, 0);
-		offer_head((uint16_t)(i >> 1));
-		assert_broken(why);
-	}
-}
-
-static void test_not_mapped(void **state)
-{
-	size_t data = rig_round((size_t)SIZE * RIG_BUFFER);
-
 	(void)state;
-	one_breaks(0, 8, 0, "not mapped");
-	one_breaks(RIG_IOVA - 1, 8, 0, "not mapped");
-	one_breaks(RIG_IOVA - 1, UINT32_MAX, 0, "not mapped");
-	one_breaks(RIG_IOVA + data - 8, 9, 0, "not mapped");
-	one_breaks(RIG_IOVA + data, 1, 0, "not mapped");
-	one_breaks(RIG_IOVA, UINT32_MAX, 0, "not mapped");
-	one_breaks(UINT64_MAX - 3, 8, 0, "past the end of all addresses");
-	one_breaks(UINT64_MAX - 3, 16, VIRTQ_DESC_F_INDIRECT, "past the end of all addresses");
-	one_breaks(0, 16, VIRTQ_DESC_F_INDIRECT, "not mapped");
-	one_breaks(RIG_IOVA + data - 8, 16, VIRTQ_DESC_F_INDIRECT, "not mapped");
 	one_breaks(RIG_IOVA, 8, VIRTQ_DESC_F_WRITE, "has a piece to write");
 	one_breaks(0, 0, VIRTQ_DESC_F_WRITE, "has a piece to write");
+	for (int packed = 0; packed < 2; packed++) {
+		open_queue(packed);
+		put_entry(packed, 0, 8, VIRTQ_DESC_F_NEXT, 1);
+		put_entry(packed, 1, 8, VIRTQ_DESC_F_WRITE, 0);
+		table_breaks("has a piece to write");
+	}
 }
 
 static void test_access(void **state)
@@ -109,23 +75,15 @@ static void test_unmapped_since(void **state)
 	}
 }
 
-static void put_chain(bool packed, uint16_t at, uint16_t n, uint32_t len)
-{
-	for (uint16_t i = 0; i < n; i++)
-		put_desc(at + i, RIG_IOVA, len, i + 1 < n ? VIRTQ_DESC_F_NEXT : 0,
-			 (uint16_t)(packed ? at : at + i + 1));
-	offer_head(at);
-}
-
 /* A buffer that has no room this time has it the next; unless it never has. */
 static void test_room(void **state)
 {
 	(void)state;
 	for (int packed = 0; packed < 2; packed++) {
 		open_queue(packed);
-		put_chain(packed, 0, 1, 8);
-		put_chain(packed, 1, 3, 8);
-		put_chain(packed, 4, 4, 8);
+		put_chain(0, 1, 8);
+		put_chain(1, 3, 8);
+		put_chain(4, 4, 8);
 		assert_int_equal(sl_virtq_burst_take(rig.vq, false, bufs, 4, pieces, 3), 1);
 		assert_int_equal(sl_virtq_burst_take(rig.vq, false, bufs, 4, pieces, 3), 1);
 		assert_int_equal(bufs[0].n, 3);
@@ -160,30 +118,6 @@ static void test_too_many_bytes(void **state)
 	munmap(huge, len);
 }
 
-static void test_split_chains(void **state)
-{
-	(void)state;
-	open_queue(false);
-	put_desc(0, RIG_IOVA, 8, VIRTQ_DESC_F_NEXT, SIZE);
-	put_desc(SIZE, RIG_IOVA, 8, 0, 0);
-	offer_head(0);
-	assert_broken("leaves the descriptor table");
-	for (uint32_t len = 0; len < 2; len++) {
-		open_queue(false);
-		put_desc(0, RIG_IOVA, len, VIRTQ_DESC_F_NEXT, 1);
-		put_desc(1, RIG_IOVA, len, VIRTQ_DESC_F_NEXT, 0);
-		offer_head(0);
-		assert_broken("longer than the queue");
-	}
-	open_queue(false);
-	put_desc(SIZE, RIG_IOVA, 8, 0, 0); /* behind the table: it would do */
-	offer_head(SIZE);
-	assert_broken("names no descriptor");
-	open_queue(false);
-	offer_head(65535);
-	assert_broken("names no descriptor");
-}
-
 /* A buffer twice, or one that the device has: whatever comes of it, it is the driver's own. */
 static void test_twice(void **state)
 {
@@ -205,17 +139,11 @@ static void test_twice(void **state)
 }
 
 /* How far it may be is counted from what was used, and shown. */
-static void test_avail_idx(void **state)
+static void test_avail_idx_used(void **state)
 {
-	static const uint16_t by[] = {SIZE + 1, 32768, 65535};
 	struct virtq_avail *avail;
 
 	(void)state;
-	for (unsigned n = 0; n < sl_array_len(by); n++) {
-		open_queue(false);
-		((struct virtq_avail *)rig.driver)->idx = by[n];
-		assert_broken("avail idx is ahead");
-	}
 	for (unsigned n = 0; n < 3; n++) {
 		open_queue(false);
 		avail = rig.driver;
@@ -235,17 +163,11 @@ static void test_avail_idx(void **state)
 	}
 }
 
-static void test_packed_chains(void **state)
+static void test_packed_held(void **state)
 {
 	struct virtq_packed_desc *ring;
 
 	(void)state;
-	for (uint32_t len = 0; len < 2; len++) {
-		open_queue(true);
-		for (unsigned n = 0; n < SIZE; n++)
-			put_desc(n, RIG_IOVA, len, VIRTQ_DESC_F_NEXT, 0);
-		assert_broken("longer than what is free");
-	}
 	/* It would go on in a buffer that the device has. */
 	open_queue(true);
 	put_desc(0, RIG_IOVA, 8, VIRTQ_DESC_F_NEXT, 0);
@@ -254,12 +176,6 @@ static void test_packed_chains(void **state)
 		put_desc(n, RIG_IOVA, 8, VIRTQ_DESC_F_NEXT, 1);
 	assert_int_equal(take(1), 1);
 	assert_broken("longer than what is free");
-	for (unsigned n = 1; n < 3; n++) {
-		open_queue(true);
-		put_chain(true, 0, (uint16_t)n, 8);
-		((struct virtq_packed_desc *)rig.desc)[n - 1].id = SIZE;
-		assert_broken("not below the size");
-	}
 	/* All of the ring is the device's: nothing can be available, whatever the flags say. */
 	open_queue(true);
 	ring = rig.desc;
@@ -273,55 +189,6 @@ static void test_packed_chains(void **state)
 	ring[0].flags = sl_virtq_packed_flags(false, true);
 	assert_int_equal(take(ROOM), SIZE);
 	rig_close(&rig);
-}
-
-static void test_table_len(void **state)
-{
-	(void)state;
-	one_breaks(RIG_IOVA, 0, VIRTQ_DESC_F_INDIRECT, "not of whole descriptors");
-	one_breaks(RIG_IOVA, 24, VIRTQ_DESC_F_INDIRECT, "not of whole descriptors");
-	one_breaks(RIG_IOVA, 16 * (SIZE + 1), VIRTQ_DESC_F_INDIRECT, "longer than the queue");
-	one_breaks(RIG_IOVA, 16, VIRTQ_DESC_F_INDIRECT | VIRTQ_DESC_F_NEXT,
-		   "not the last of its chain");
-	for (int packed = 0; packed < 2; packed++) {
-		const struct rig_options options = {.size = SIZE, .packed = packed, .pieces = 1};
-
-		rig_open(&rig, &options);
-		put_entry(packed, 0, 8, 0, 0);
-		put_desc(0, RIG_IOVA, 16, VIRTQ_DESC_F_INDIRECT, 0);
-		offer_head(0);
-		assert_broken("was not negotiated");
-	}
-}
-
-static void table_breaks(const char *why)
-{
-	put_desc(0, RIG_IOVA, 32, VIRTQ_DESC_F_INDIRECT, 0);
-	offer_head(0);
-	assert_broken(why);
-}
-
-static void test_table_chains(void **state)
-{
-	(void)state;
-	open_queue(false);
-	put_entry(false, 0, 32, VIRTQ_DESC_F_INDIRECT, 0);
-	table_breaks("in an indirect table");
-	open_queue(false);
-	put_entry(false, 0, 8, VIRTQ_DESC_F_NEXT, 2);
-	table_breaks("leaves its indirect table");
-	for (uint32_t len = 0; len < 2; len++) {
-		open_queue(false);
-		put_entry(false, 0, len, VIRTQ_DESC_F_NEXT, 1);
-		put_entry(false, 1, len, VIRTQ_DESC_F_NEXT, 0);
-		table_breaks("has no end");
-	}
-	for (int packed = 0; packed < 2; packed++) {
-		open_queue(packed);
-		put_entry(packed, 0, 8, VIRTQ_DESC_F_NEXT, 1);
-		put_entry(packed, 1, 8, VIRTQ_DESC_F_WRITE, 0);
-		table_breaks("has a piece to write");
-	}
 }
 
 /* Rules that are no reason to refuse. */
@@ -430,12 +297,12 @@ static void open_missing(bool packed, bool table)
 	missed = 0;
 	assert_int_equal(sl_virtq_device_open(&setup, &rig.vq), 0);
 	put_entry(packed, 0, 8, 0, 0);
-	put_chain(packed, 0, 1, 8);
-	put_chain(packed, 1, 1, 8);
+	put_chain(0, 1, 8);
+	put_chain(1, 1, 8);
 	put_desc(2, RIG_IOVA, 8, VIRTQ_DESC_F_NEXT, packed ? 2 : 3);
 	put_desc(3, 0x5000, 16, table ? VIRTQ_DESC_F_INDIRECT : 0, 2);
 	offer_head(2);
-	put_chain(packed, 4, 1, 8);
+	put_chain(4, 1, 8);
 }
 
 static void test_miss(void **state)
@@ -473,7 +340,7 @@ static void test_use_too_many(void **state)
 	(void)state;
 	for (int packed = 0; packed < 2; packed++) {
 		open_queue(packed);
-		put_chain(packed, 0, 1, 8);
+		put_chain(0, 1, 8);
 		assert_int_equal(take(ROOM), 1);
 		assert_int_equal(sl_virtq_burst_use(rig.vq, bufs, NULL, 2), -EPROTO);
 		assert_broken("given back that was not taken");
@@ -483,14 +350,15 @@ static void test_use_too_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_not_mapped),     cmocka_unit_test(test_access),
-		cmocka_unit_test(test_unmapped_since), cmocka_unit_test(test_room),
-		cmocka_unit_test(test_too_many_bytes), cmocka_unit_test(test_split_chains),
-		cmocka_unit_test(test_twice),	       cmocka_unit_test(test_avail_idx),
-		cmocka_unit_test(test_packed_chains),  cmocka_unit_test(test_table_len),
-		cmocka_unit_test(test_table_chains),   cmocka_unit_test(test_allowed),
-		cmocka_unit_test(test_two_mappings),   cmocka_unit_test(test_miss),
-		cmocka_unit_test(test_use_too_many),
+		cmocka_unit_test(test_not_mapped),    cmocka_unit_test(test_write),
+		cmocka_unit_test(test_access),	      cmocka_unit_test(test_unmapped_since),
+		cmocka_unit_test(test_room),	      cmocka_unit_test(test_too_many_bytes),
+		cmocka_unit_test(test_split_chains),  cmocka_unit_test(test_twice),
+		cmocka_unit_test(test_avail_idx),     cmocka_unit_test(test_avail_idx_used),
+		cmocka_unit_test(test_packed_chains), cmocka_unit_test(test_packed_held),
+		cmocka_unit_test(test_table_len),     cmocka_unit_test(test_table_chains),
+		cmocka_unit_test(test_allowed),	      cmocka_unit_test(test_two_mappings),
+		cmocka_unit_test(test_miss),	      cmocka_unit_test(test_use_too_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

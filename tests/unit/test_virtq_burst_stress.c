@@ -1,30 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A driver, and a device that takes and uses buffers in bursts, in two threads. Each sleeps when it
  * has nothing to do, and only the other wakes it. Numbers go one way: all of them, in order. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
-#include <sluice/space.h>
-
-#include "base/bytes.h"
 #include "virtq/burst.h"
-#include "virtq/driver.h"
+#include "virtq_stress.h"
 
-#define SIZE	64u
-#define BURST	32u
-#define TOTAL	40000u
-#define HANG_MS 20000
-#define IOVA	0x10000u
+#define BURST 32u
+#define TOTAL 40000u
 
 /* What lies in the memory that the device reaches: each other number is in two pieces. */
 struct shared {
@@ -32,37 +13,8 @@ struct shared {
 	uint32_t halves[SIZE][2];
 };
 
-static struct virtq_driver driver;
-static struct virtq_device *device;
-static struct shared *shared;
+static _Alignas(SL_LINE) struct shared shared;
 static bool to_device;
-static int kick, call; /* to the device, to the driver */
-static uint32_t gone;  /* the driver has all back */
-static const char *wrong;
-static unsigned slept[2]; /* the device, the driver */
-
-static bool wait_for(int fd)
-{
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	uint64_t count;
-
-	slept[fd == call]++;
-	return poll(&p, 1, HANG_MS) == 1 && read(fd, &count, sizeof(count)) == sizeof(count);
-}
-
-static void wake(int fd)
-{
-	uint64_t one = 1;
-
-	if (write(fd, &one, sizeof(one)) != sizeof(one))
-		wrong = "write to an eventfd";
-}
-
-static unsigned below(uint64_t *seed, unsigned n)
-{
-	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (unsigned)((*seed >> 33) % n);
-}
 
 /*
  * The device.
@@ -171,7 +123,7 @@ static bool add(struct driver_side *d)
 		elems[i] = (struct virtq_elem){{IOVA + offsetof(struct shared, halves[at]) + 4 * i},
 					       8 / n};
 		if (to_device)
-			shared->halves[at][i] = i ? d->added * 7 : d->added;
+			shared.halves[at][i] = i ? d->added * 7 : d->added;
 	}
 	id = sl_virtq_add(&driver, elems, to_device ? n : 0, n);
 	if (id < 0)
@@ -193,7 +145,7 @@ static bool take_back(struct driver_side *d)
 			wrong = driver.broken;
 		return false;
 	}
-	halves = shared->halves[d->owner[id]];
+	halves = shared.halves[d->owner[id]];
 	if (len != (to_device ? 0 : 8) || halves[0] != d->back || halves[1] != d->back * 7)
 		wrong = "a number is not the one that was due";
 	d->free[d->n_free++] = d->owner[id];
@@ -227,77 +179,24 @@ static void run_driver(void)
 	wake(kick);
 }
 
-static void run_once(struct virtq_options o)
-{
-	struct virtq_layout layout = sl_virtq_layout(SIZE, o.packed);
-	size_t len = (layout.len + SL_LINE - 1) & ~(size_t)(SL_LINE - 1);
-	uint8_t *ring = aligned_alloc(SL_LINE, len);
-	struct virtq_setup setup = {.size = SIZE,
-				    .packed = o.packed,
-				    .event_idx = o.event_idx,
-				    .in_order = o.in_order,
-				    .indirect = o.table_len,
-				    .desc = ring,
-				    .driver = ring + layout.avail,
-				    .device = ring + layout.used,
-				    .state = {.avail_wrap = true, .used_wrap = true}};
-	struct sl_region region = {.len = sizeof(*shared), .fd = -1, .access = 3};
-	struct sl_space *space = NULL;
-	pthread_t thread;
-
-	region.base = shared = aligned_alloc(16, sizeof(*shared));
-	assert_true(ring && shared && !sl_space_create(NULL, &space));
-	memset(ring, 0, len);
-	assert_int_equal(sl_space_map_at(space, (sl_iova){IOVA}, &region), 0);
-	setup.space = space;
-	o.size = SIZE;
-	o.tables = shared->tables;
-	o.iova.value = IOVA;
-	gone = 0;
-	slept[0] = slept[1] = 0;
-	kick = eventfd(0, 0);
-	call = eventfd(0, 0);
-	assert_int_equal(sl_virtq_open(&driver, &o, ring), 0);
-	assert_int_equal(sl_virtq_device_open(&setup, &device), 0);
-	assert_int_equal(pthread_create(&thread, NULL, run_device, NULL), 0);
-	run_driver();
-	pthread_join(thread, NULL);
-	if (wrong || sl_virtq_device_broken(device))
-		fail_msg("%s; %s", wrong, sl_virtq_device_broken(device));
-	assert_true(slept[0] > 10 && slept[1] > 10); /* or nothing was shown of waking */
-	sl_virtq_device_close(device);
-	sl_virtq_close(&driver);
-	sl_space_release(space);
-	close(kick);
-	close(call);
-	free(shared);
-	free(ring);
-}
-
 static void run(struct virtq_options o)
 {
 	to_device = true;
-	run_once(o);
+	run_both(o, &shared, sizeof(shared), run_device, run_driver);
 	to_device = false;
-	run_once(o);
+	run_both(o, &shared, sizeof(shared), run_device, run_driver);
 }
 
 static void test_split(void **state)
 {
 	(void)state;
-	run((struct virtq_options){.packed = false});
-	run((struct virtq_options){.event_idx = true});
-	run((struct virtq_options){.event_idx = true, .in_order = true});
-	run((struct virtq_options){.event_idx = true, .table_len = 2});
+	run_ways(false, 2, run);
 }
 
 static void test_packed(void **state)
 {
 	(void)state;
-	run((struct virtq_options){.packed = true});
-	run((struct virtq_options){.packed = true, .event_idx = true});
-	run((struct virtq_options){.packed = true, .event_idx = true, .in_order = true});
-	run((struct virtq_options){.packed = true, .event_idx = true, .table_len = 2});
+	run_ways(true, 2, run);
 }
 
 int main(void)

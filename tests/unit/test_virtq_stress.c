@@ -1,30 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A driver and a device in two threads. Each sleeps when it has nothing to do, and only the other
  * wakes it: nothing is lost, torn, or waited for in vain. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "virtq_stress.h"
 
-#include <cmocka.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
-#include <sluice/space.h>
-
-#include "base/bytes.h"
-#include "virtq/device.h"
-#include "virtq/driver.h"
-
-#define SIZE	64u
-#define TOTAL	30000u
-#define HANG_MS 20000
-#define IOVA	0x10000u
+#define TOTAL 30000u
 
 /* Of each buffer: the device reads a number, and answers twice, in two pieces. */
 struct request {
@@ -37,39 +16,8 @@ struct shared {
 	struct request requests[SIZE];
 };
 
-static struct virtq_driver driver;
-static struct virtq_device *device;
-static struct shared *shared;
-static int kick, call; /* to the device, to the driver */
-static uint32_t gone;  /* the driver has all back */
-static const char *wrong;
-static unsigned slept[2]; /* the device, the driver */
+static _Alignas(SL_LINE) struct shared shared;
 static bool few; /* one or two buffers at a time, so that both are about to sleep all the time */
-
-static bool wait_for(int fd)
-{
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	uint64_t count;
-
-	slept[fd == call]++;
-	if (poll(&p, 1, HANG_MS) != 1)
-		return false;
-	return read(fd, &count, sizeof(count)) == sizeof(count);
-}
-
-static void wake(int fd)
-{
-	uint64_t one = 1;
-
-	if (write(fd, &one, sizeof(one)) != sizeof(one))
-		wrong = "write to an eventfd";
-}
-
-static unsigned below(uint64_t *seed, unsigned n)
-{
-	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (unsigned)((*seed >> 33) % n);
-}
 
 /*
  * The device: takes what it finds, gives some of it back, in any order.
@@ -147,7 +95,7 @@ static bool add(uint64_t number, uint16_t *free, unsigned *n_free, uint16_t *own
 	for (unsigned i = 0; i < 3; i++)
 		elems[i] = (struct virtq_elem){
 			{IOVA + offsetof(struct shared, requests[at]) + 8 * i}, 8};
-	shared->requests[at].number = number;
+	shared.requests[at].number = number;
 	id = sl_virtq_add(&driver, elems, 1, 3);
 	if (id < 0)
 		return false;
@@ -168,7 +116,7 @@ static bool take_back(uint16_t *free, unsigned *n_free, const uint16_t *owner, u
 			wrong = driver.broken;
 		return false;
 	}
-	r = &shared->requests[owner[id]];
+	r = &shared.requests[owner[id]];
 	if (len != 16 || r->number >= TOTAL || seen[r->number] || r->twice[0] != r->number * 7 ||
 	    r->twice[1] != r->number * 7 + 1)
 		wrong = "an answer is not the request's";
@@ -207,78 +155,24 @@ static void run_driver(void)
 	wake(kick);
 }
 
-static void run_once(const struct virtq_options *wanted)
-{
-	struct virtq_options o = *wanted;
-	struct virtq_layout layout = sl_virtq_layout(SIZE, o.packed);
-	size_t len = (layout.len + SL_LINE - 1) & ~(size_t)(SL_LINE - 1);
-	uint8_t *ring = aligned_alloc(SL_LINE, len);
-	struct virtq_setup setup = {.size = SIZE,
-				    .packed = o.packed,
-				    .event_idx = o.event_idx,
-				    .in_order = o.in_order,
-				    .indirect = o.table_len,
-				    .desc = ring,
-				    .driver = ring + layout.avail,
-				    .device = ring + layout.used,
-				    .state = {.avail_wrap = true, .used_wrap = true}};
-	struct sl_region region = {.len = sizeof(*shared), .fd = -1, .access = 3};
-	struct sl_space *space = NULL;
-	pthread_t thread;
-
-	region.base = shared = aligned_alloc(16, sizeof(*shared));
-	assert_true(ring && shared && !sl_space_create(NULL, &space));
-	memset(ring, 0, len);
-	assert_int_equal(sl_space_map_at(space, (sl_iova){IOVA}, &region), 0);
-	setup.space = space;
-	o.size = SIZE;
-	o.tables = shared->tables;
-	o.iova.value = IOVA;
-	gone = 0;
-	slept[0] = slept[1] = 0;
-	kick = eventfd(0, 0);
-	call = eventfd(0, 0);
-	assert_int_equal(sl_virtq_open(&driver, &o, ring), 0);
-	assert_int_equal(sl_virtq_device_open(&setup, &device), 0);
-	assert_int_equal(pthread_create(&thread, NULL, run_device, NULL), 0);
-	run_driver();
-	pthread_join(thread, NULL);
-	if (wrong || sl_virtq_device_broken(device))
-		fail_msg("%s; %s", wrong, sl_virtq_device_broken(device));
-	assert_true(slept[0] > 10 && slept[1] > 10); /* or nothing was shown of waking */
-	sl_virtq_device_close(device);
-	sl_virtq_close(&driver);
-	sl_space_release(space);
-	close(kick);
-	close(call);
-	free(shared);
-	free(ring);
-}
-
-static void run(const struct virtq_options *wanted)
+static void run(struct virtq_options o)
 {
 	few = false;
-	run_once(wanted);
+	run_both(o, &shared, sizeof(shared), run_device, run_driver);
 	few = true;
-	run_once(wanted);
+	run_both(o, &shared, sizeof(shared), run_device, run_driver);
 }
 
 static void test_split(void **state)
 {
 	(void)state;
-	run(&(struct virtq_options){.packed = false});
-	run(&(struct virtq_options){.event_idx = true});
-	run(&(struct virtq_options){.event_idx = true, .in_order = true});
-	run(&(struct virtq_options){.event_idx = true, .table_len = 3});
+	run_ways(false, 3, run);
 }
 
 static void test_packed(void **state)
 {
 	(void)state;
-	run(&(struct virtq_options){.packed = true});
-	run(&(struct virtq_options){.packed = true, .event_idx = true});
-	run(&(struct virtq_options){.packed = true, .event_idx = true, .in_order = true});
-	run(&(struct virtq_options){.packed = true, .event_idx = true, .table_len = 3});
+	run_ways(true, 3, run);
 }
 
 int main(void)

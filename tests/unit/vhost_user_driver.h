@@ -15,7 +15,7 @@ static inline bool ask_region(uint32_t request, uint64_t guest, uint64_t len, ui
 
 	msg.payload.mem_reg.region = (struct vhost_user_memory_region){guest, len, user, offset};
 	msg.n_fds = request == VHOST_USER_ADD_MEM_REG;
-	msg.fds[0] = rig.memory;
+	msg.fds[0] = front.memory;
 	return ask(&msg);
 }
 
@@ -27,7 +27,7 @@ static inline bool ask_mem_table(uint64_t user)
 	msg.payload.memory.nregions = msg.n_fds = 1;
 	msg.payload.memory.regions[0] =
 		(struct vhost_user_memory_region){GUEST_AT, GUEST_LEN, user, 0};
-	msg.fds[0] = rig.memory;
+	msg.fds[0] = front.memory;
 	return ask(&msg);
 }
 
@@ -50,17 +50,17 @@ static inline bool ask_addr(unsigned q, uint64_t desc, uint64_t avail, uint64_t 
 
 static inline struct virtq_desc *desc_of(unsigned q)
 {
-	return (void *)(rig.guest + DESC_AT(q));
+	return (void *)(front.guest + DESC_AT(q));
 }
 
 static inline struct virtq_avail *avail_of(unsigned q)
 {
-	return (void *)(rig.guest + AVAIL_AT(q));
+	return (void *)(front.guest + AVAIL_AT(q));
 }
 
 static inline struct virtq_used *used_of(unsigned q)
 {
-	return (void *)(rig.guest + USED_AT(q));
+	return (void *)(front.guest + USED_AT(q));
 }
 
 static inline void make_available(unsigned q, unsigned n)
