@@ -380,18 +380,22 @@ static inline void back_kicked(struct back *b)
 	b->ask = 0;
 	if (b->err_now)
 		sl_event_signal(b->err);
-	while (b->runs && fake_virtq_pop(&b->vq, &chain)) {
-		if (b->held < b->hold)
-			b->held++;
-		else
-			back_serve(b, &chain);
-		if (b->dies_at && b->held >= b->dies_at) {
-			b->runs = false; /* the dead do not look at rings */
-			sl_fd_close(&b->sock);
+	do {
+		while (b->runs && fake_virtq_pop(&b->vq, &chain)) {
+			if (b->held < b->hold)
+				b->held++;
+			else
+				back_serve(b, &chain);
+			if (b->dies_at && b->held >= b->dies_at) {
+				b->runs = false; /* the dead do not look at rings */
+				sl_fd_close(&b->sock);
+			}
 		}
-	}
-	if (b->runs)
+		if (!b->runs)
+			return;
 		fake_virtq_listen(&b->vq, true);
+		sl_fence_seq_cst();
+	} while (fake_virtq_has_avail(&b->vq)); /* who came before that kicked nobody */
 }
 
 static inline void back_heard(struct back *b)

@@ -82,6 +82,11 @@ static inline bool fake_virtq_push(struct fake_virtq *vq, uint32_t id, uint32_t 
 	return !(vq->avail->flags & VIRTQ_AVAIL_F_NO_INTERRUPT);
 }
 
+static inline bool fake_virtq_has_avail(const struct fake_virtq *vq)
+{
+	return sl_load_acquire(&vq->avail->idx) != vq->avail_idx;
+}
+
 /* Be told of the next buffer, or not at all. */
 static inline void fake_virtq_listen(struct fake_virtq *vq, bool on)
 {

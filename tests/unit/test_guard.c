@@ -26,17 +26,10 @@
 
 #include "base/barrier.h"
 #include "base/count.h"
+#include "under_tsan.h"
 
 #define PAGE	((size_t)4096)
 #define THREADS 4u
-
-#ifdef __SANITIZE_THREAD__
-#define WITH_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define WITH_TSAN 1
-#endif
-#endif
 
 static unsigned not_ours; /* signals that sl_guard_handler() would not have */
 
@@ -464,7 +457,7 @@ int main(void)
 		cmocka_unit_test(test_words_are_whole),
 	};
 
-#ifdef WITH_TSAN
+#if UNDER_TSAN
 	/* Not skip(): cmocka 1.1 writes "not ok # SKIP", which meson takes for a failure. */
 	printf("# skipped: test_copy_in_handler: ThreadSanitizer blocks SIGBUS in handlers\n");
 	cmocka_set_skip_filter("test_copy_in_handler");

@@ -6,6 +6,7 @@
 #include <linux/vhost_types.h>
 #include <pthread.h>
 
+#include "under_tsan.h"
 #include "vhost_user_driver.h"
 
 #define FEATURES (OWN | BIT(VIRTIO_F_VERSION_1))
@@ -469,5 +470,10 @@ int main(void)
 		TEST(test_threads),
 	};
 
+#if UNDER_TSAN
+	/* Not skip(): cmocka 1.1 writes "not ok # SKIP", which meson takes for a failure. */
+	printf("# skipped: test_short_logs: ThreadSanitizer's atomics hold a lock that its handlers want\n");
+	cmocka_set_skip_filter("test_short_logs");
+#endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
