@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# New keys every second or two with a stock OpenVPN, on its wish, on ours and on both: traffic does not notice.
+# New keys every few seconds with a stock OpenVPN, on its wish, on ours and on both: traffic does not notice.
 . "$(dirname "$0")/lib.sh"
 . "$here/tunnel-lib.sh"
 . "$here/tunnel-ends.sh"
@@ -10,10 +10,10 @@ identities
 extra=(-v -v)
 
 load() {
-	traffic udp "$a" "$b" 10.9.0.2 --count 4000 --rate 1000 >"$dir/udp-there" &
+	traffic udp "$a" "$b" 10.9.0.2 --count 6000 --rate 1000 >"$dir/udp-there" &
 	local there=$!
 	pids+=($!)
-	traffic udp "$b" "$a" 10.9.0.1 --count 4000 --rate 1000 >"$dir/udp-back" &
+	traffic udp "$b" "$a" 10.9.0.1 --count 6000 --rate 1000 >"$dir/udp-back" &
 	local back=$!
 	pids+=($!)
 	while kill -0 "$there" "$back" 2>/dev/null; do
@@ -24,7 +24,7 @@ load() {
 	wait "$back" || fail "UDP back: $(cat "$dir/udp-back")"
 }
 
-for spec in 'server 0 1' 'server 1 0' 'client 0 1' 'client 1 0' 'client 1 1'; do
+for spec in 'server 0 2' 'server 2 0' 'client 0 2' 'client 2 0' 'client 2 2'; do
 	read -r role ours theirs <<<"$spec"
 	other=client
 	[[ $role == server ]] || other=server
