@@ -38,7 +38,10 @@ finish() {
         tail -n 5 "$work"/*.log 2>/dev/null | short
     fi
     for site in "${ns[@]}"; do
-        ip netns del "$site" 2>/dev/null || true
+        # Who was killed in it may still be on its way out.
+        for _ in 1 2 3 4 5; do
+            [ ! -e "/run/netns/$site" ] || ip netns del "$site" 2>/dev/null || sleep 0.2
+        done
     done
     rm -rf "$work"
     exit "$status"
