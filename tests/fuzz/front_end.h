@@ -7,22 +7,19 @@
 #ifndef SL_TESTS_FUZZ_FRONT_END_H
 #define SL_TESTS_FUZZ_FRONT_END_H
 
-#include <dirent.h>
 #include <linux/virtio_config.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
-#include <sluice/guard.h>
 #include <sluice/offer.h>
 
 #include "base/bytes.h"
 #include "base/fd.h"
 #include "fuzz.h"
+#include "process.h"
 #include "wire/vhost_user.h"
 
 #define QUEUES	     2u
@@ -382,44 +379,11 @@ static void operate(struct front *f)
  * Beginning and end.
  */
 
-static struct sigaction before;
-
-static void fault(int sig, siginfo_t *siginfo, void *ctx)
-{
-	if (!sl_guard_handler(sig, siginfo, ctx))
-		sigaction(sig, &before, NULL); /* and once more, then */
-}
-
-static unsigned descriptors(void)
-{
-	DIR *folder = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	must(folder);
-	while (readdir(folder))
-		n++;
-	closedir(folder);
-	return n;
-}
-
-static int memory_of(size_t len)
-{
-	int fd = memfd_create("fuzz", MFD_CLOEXEC);
-
-	must(fd >= 0 && !ftruncate(fd, (off_t)len));
-	return fd;
-}
-
 /* Where it connects to: "vhost-user:fd=N". */
 static void open_front(struct front *f, char args[32])
 {
-	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int listener = listen_anywhere(&f->address, &f->address_len);
 
-	f->address.sun_family = AF_UNIX;
-	f->address_len = sizeof(f->address);
-	must(!bind(listener, (struct sockaddr *)&f->address, sizeof(sa_family_t)));
-	must(!getsockname(listener, (struct sockaddr *)&f->address, &f->address_len));
-	must(!listen(listener, 4));
 	snprintf(args, 32, "vhost-user:fd=%d", listener);
 	f->memory = memory_of(GUEST_LEN);
 	f->log = memory_of(LOG_LEN);
@@ -432,10 +396,7 @@ static void open_front(struct front *f, char args[32])
 
 static void run_front(struct front *f)
 {
-	const struct sigaction guard = {.sa_sigaction = fault, .sa_flags = SA_SIGINFO};
-
-	if (!before.sa_flags)
-		sigaction(SIGBUS, &guard, &before);
+	guard_faults();
 	reconnect(f);
 	for (unsigned n = 0; n < OPS_MAX && f->len; n++) {
 		operate(f);

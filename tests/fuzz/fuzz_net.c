@@ -5,25 +5,22 @@
  * port neither falls, nor hands on what cannot be, nor keeps anything once the driver is gone.
  * Input: operations of a byte each, and what they take.
  */
-#include <dirent.h>
 #include <linux/vhost_types.h>
 #include <linux/virtio_config.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
-#include <sluice/guard.h>
 #include <sluice/port.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "fuzz.h"
+#include "process.h"
 #include "virtio/net.h"
 #include "wire/vhost_user.h"
 
@@ -408,44 +405,18 @@ static void operate(struct front *f)
  * Beginning and end.
  */
 
-static struct sigaction before;
-
-static void fault(int sig, siginfo_t *siginfo, void *ctx)
-{
-	if (!sl_guard_handler(sig, siginfo, ctx))
-		sigaction(sig, &before, NULL); /* and once more, then */
-}
-
-static unsigned descriptors(void)
-{
-	DIR *folder = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	must(folder);
-	while (readdir(folder))
-		n++;
-	closedir(folder);
-	return n;
-}
-
 static void open_all(struct front *f)
 {
 	const struct sl_ring_config config = {
 		.size = RING, .frags = FRAGS, .consumer_event = -1, .producer_event = -1};
-	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int listener = listen_anywhere(&f->address, &f->address_len);
 	char spec[48];
 
-	f->address.sun_family = AF_UNIX;
-	f->address_len = sizeof(f->address);
-	must(!bind(listener, (struct sockaddr *)&f->address, sizeof(sa_family_t)));
-	must(!getsockname(listener, (struct sockaddr *)&f->address, &f->address_len));
-	must(!listen(listener, 4));
 	snprintf(spec, sizeof(spec), "vhost-user:fd=%d,queues=%u", listener, PAIRS);
 	must(!sl_port_open(spec, NULL, &f->port));
 	for (unsigned k = 0; k < PAIRS; k++)
 		must(!sl_ring_create(&config, &f->rx[k]) && !sl_ring_create(&config, &f->tx[k]));
-	f->memory = memfd_create("fuzz", MFD_CLOEXEC);
-	must(f->memory >= 0 && !ftruncate(f->memory, GUEST_LEN));
+	f->memory = memory_of(GUEST_LEN);
 	f->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	f->guest = mmap(NULL, GUEST_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, f->memory, 0);
 	must(f->guest != MAP_FAILED);
@@ -470,12 +441,10 @@ static void end(struct front *f)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct sigaction guard = {.sa_sigaction = fault, .sa_flags = SA_SIGINFO};
 	struct front f = {.data = data, .len = size};
 	unsigned had = descriptors();
 
-	if (!before.sa_flags)
-		sigaction(SIGBUS, &guard, &before);
+	guard_faults();
 	open_all(&f);
 	for (unsigned n = 0; n < OPS_MAX && f.len; n++) {
 		operate(&f);
