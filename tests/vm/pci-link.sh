@@ -74,7 +74,7 @@ unplug() {
 
 # What was unplugged is plugged in again: the kernel's driver takes it.
 plug() {
-	qmp device_add '{"driver": "e1000e", "id": "plug", "bus": "root", "netdev": "h1", "romfile": ""}'
+	plug_in "$1" '{"driver": "e1000e", "id": "plug", "bus": "root", "netdev": "h1", "romfile": ""}'
 	until_so test -e "$devices/$1/driver"
 }
 

@@ -53,6 +53,17 @@ until_so() {
 	done
 }
 
+plugged() { # ADDRESS JSON
+	qmp device_add "$2"
+	sleep 0.5
+	[[ -e $devices/$1 ]]
+}
+
+# plug_in ADDRESS JSON: asked for again and again, since QEMU may not be rid yet of what is gone here
+plug_in() {
+	until_so plugged "$@"
+}
+
 # As a user who is nobody, without any capability.
 as_user() {
 	setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --bounding-set=-all "$@"

@@ -52,8 +52,7 @@ hold $plug uio
 qmp device_del '{"id": "plug"}'
 let_go 'gone: '
 until_so test ! -e $devices/$plug
-qmp device_add '{"driver": "edu", "id": "plug", "bus": "root", "dma_mask": 4294967295}'
-until_so test -e $devices/$plug
+plug_in $plug '{"driver": "edu", "id": "plug", "bus": "root", "dma_mask": 4294967295}'
 take uio_pci_generic $plug
 "$drive" memory $plug uio 4096
 ok 'unplugged under a program: it is told, touching registers is no fault; plugged in anew, it works'

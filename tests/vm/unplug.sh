@@ -28,8 +28,7 @@ for _ in 1 2; do
 	let_go 'wanted back'
 	until_so test ! -e $devices/$plug
 	says '-19: ' "$drive" memory $plug vfio 4096
-	qmp device_add '{"driver": "edu", "id": "plug", "bus": "root", "dma_mask": 4294967295}'
-	until_so test -e $devices/$plug
+	plug_in $plug '{"driver": "edu", "id": "plug", "bus": "root", "dma_mask": 4294967295}'
 	take vfio-pci $plug
 	"$drive" memory $plug vfio 4096
 done
