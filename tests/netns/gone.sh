@@ -23,10 +23,11 @@ neighbours() { # a tap: needs to know who is there; flooding goes on while nobod
 		ip -n "$b" neigh replace 10.9.0.1 dev t0 lladdr 02:00:00:00:00:0a
 }
 
+# The link may be there between any two of these, and does the same.
 make_again() {
 	ip -n "$a" tuntap add t0 mode "$kind" ${multi:+multi_queue}
 	[[ $kind == tun ]] || ip -n "$a" link set dev t0 address 02:00:00:00:00:0a
-	ip -n "$a" addr add 10.9.0.1/24 dev t0
+	ip -n "$a" addr replace 10.9.0.1/24 dev t0
 }
 
 for spec in tap,1,1, tun,4,2,multi; do
