@@ -86,17 +86,21 @@ static void copy_packet(struct net_queue *nq, const struct sl_ring *ring, struct
 {
 	const struct virtq_buffer *buf = &nq->bufs[nq->first + nq->filled];
 	const struct iovec *piece = &nq->pieces[buf->first];
-	struct net_to to = {.buf = buf};
+	struct net_to to;
 
 	if (__builtin_expect(!packet->more && buf->n &&
 				     piece->iov_len >= sizeof(*hdr) + (size_t)packet->frag.len,
 			     1)) {
-		memcpy(piece->iov_base, hdr, sizeof(*hdr));
+		/* Mostly it is that of the packet before, which the driver has only read: as it is
+		 * not written, its line stays in both processors. */
+		if (memcmp(piece->iov_base, hdr, sizeof(*hdr)))
+			memcpy(piece->iov_base, hdr, sizeof(*hdr));
 		memcpy((uint8_t *)piece->iov_base + sizeof(*hdr), packet->frag.addr,
 		       packet->frag.len);
 		sl_net_dirty(nq->q->offer, piece->iov_base, sizeof(*hdr) + packet->frag.len);
 		return;
 	}
+	to = (struct net_to){.buf = buf};
 	copy_slow(nq, &to, (const uint8_t *)hdr, sizeof(*hdr));
 	for (uint32_t i = 0; i <= packet->more; i++) {
 		const struct sl_frag *frag = sl_ring_frag(ring, packet, i);
@@ -154,22 +158,20 @@ static int send_one(struct net_queue *nq, const struct sl_ring *ring, uint32_t a
 		    uint64_t features)
 {
 	struct sl_packet *packet = sl_ring_packet(ring, at);
-	struct virtio_net_hdr_v1 hdr = {0};
+	bool offload = packet->flags & SL_PACKET_OFFLOAD;
+	uint8_t flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	struct virtio_net_hdr_v1 hdr;
 	uint32_t total = len + (uint32_t)sizeof(hdr);
 	int n = fits(nq, total) ? 1
 				: plan(nq, total, features & VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF));
 
 	if (n <= 0)
 		return n;
-	if (packet->flags & SL_PACKET_OFFLOAD) {
-		const struct sl_offload *facts = sl_ring_offload(ring, at);
-
-		sl_virtio_net_hdr_make(&hdr, facts);
-		/* 5.1.6.4: a device may say that a checksum was checked; a driver may not. */
-		if (features & VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM))
-			hdr.flags |= facts->flags & SL_OFFLOAD_DATA_VALID;
-	}
-	hdr.num_buffers = (uint16_t)n;
+	/* 5.1.6.4: a device may say that a checksum was checked; a driver may not. */
+	if (features & VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM))
+		flags |= VIRTIO_NET_HDR_F_DATA_VALID;
+	sl_virtio_net_hdr_make(&hdr, offload ? sl_ring_offload(ring, at) : NULL, flags,
+			       (uint16_t)n);
 	copy_packet(nq, ring, packet, &hdr);
 	nq->filled += (uint32_t)n;
 	return 1;

@@ -4,6 +4,9 @@
 #ifndef SL_VIRTIO_NET_H
 #define SL_VIRTIO_NET_H
 
+#include <stddef.h>
+#include <string.h>
+
 #include <linux/virtio_net.h>
 
 #include <sluice/packet.h>
@@ -59,20 +62,38 @@ uint32_t sl_virtio_net_emits(const struct virtio *v);
 /** sl_virtio_net_accepts() - SL_CAN_*: what the device does for packets it sends */
 uint32_t sl_virtio_net_accepts(const struct virtio *v);
 
-/** sl_virtio_net_hdr_make() - of a packet to send (5.1.6.2); @offload NULL: nothing to be done */
+/* The facts of a packet are what a header begins with. */
+_Static_assert(offsetof(struct virtio_net_hdr_v1, num_buffers) == 10 &&
+		       offsetof(struct sl_offload, csum_start) ==
+			       offsetof(struct virtio_net_hdr_v1, csum_start) &&
+		       offsetof(struct sl_offload, csum_offset) ==
+			       offsetof(struct virtio_net_hdr_v1, csum_offset),
+	       "struct sl_offload is in virtio-net's terms");
+
+/**
+ * sl_virtio_net_hdr_make() - of a packet that is handed over (5.1.6.2, 5.1.6.4)
+ * @hdr:         filled in
+ * @offload:     NULL: nothing to be done
+ * @flags:       those of the facts that may be said: VIRTIO_NET_HDR_F_*
+ * @num_buffers: 0 to a device
+ *
+ * It is made of two words, as it is copied on: what is stored in parts and loaded whole waits until
+ * all stores before it have left the processor, also those into memory of another one.
+ */
 static inline void sl_virtio_net_hdr_make(struct virtio_net_hdr_v1 *hdr,
-					  const struct sl_offload *offload)
+					  const struct sl_offload *offload, uint8_t flags,
+					  uint16_t num_buffers)
 {
-	*hdr = (struct virtio_net_hdr_v1){0};
-	if (!offload)
-		return;
-	/* 5.1.6.2.1: "The driver MUST NOT set the VIRTIO_NET_HDR_F_DATA_VALID bit in flags." */
-	hdr->flags = offload->flags & SL_OFFLOAD_NEEDS_CSUM;
-	hdr->gso_type = offload->gso_type;
-	hdr->hdr_len = offload->hdr_len;
-	hdr->gso_size = offload->gso_size;
-	hdr->csum_start = offload->csum_start;
-	hdr->csum_offset = offload->csum_offset;
+	uint32_t last = (uint32_t)num_buffers << 16;
+	uint64_t first = 0;
+
+	if (offload) {
+		memcpy(&first, offload, sizeof(first));
+		first &= ~(uint64_t)0xff | flags;
+		last |= offload->csum_offset;
+	}
+	memcpy(hdr, &first, sizeof(first));
+	memcpy((uint8_t *)hdr + sizeof(first), &last, sizeof(last));
 }
 
 /**

@@ -262,7 +262,7 @@ static void test_hdr_make(void **state)
 
 	(void)state;
 	assert_int_equal(VIRTIO_NET_HDR_LEN, 12);
-	sl_virtio_net_hdr_make(&hdr, &offload);
+	sl_virtio_net_hdr_make(&hdr, &offload, VIRTIO_NET_HDR_F_NEEDS_CSUM, 0);
 	assert_int_equal(hdr.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM); /* not DATA_VALID */
 	assert_int_equal(hdr.gso_type, VIRTIO_NET_HDR_GSO_TCPV6 | VIRTIO_NET_HDR_GSO_ECN);
 	assert_int_equal(hdr.hdr_len, 74);
@@ -271,7 +271,11 @@ static void test_hdr_make(void **state)
 	assert_int_equal(hdr.csum_offset, 16);
 	assert_int_equal(hdr.num_buffers,
 			 0); /* 5.1.6.2.1: "The driver MUST set num_buffers to zero" */
-	sl_virtio_net_hdr_make(&hdr, NULL);
+	sl_virtio_net_hdr_make(&hdr, &offload, 0xff, 7);
+	assert_int_equal(hdr.flags, 3);
+	assert_int_equal(hdr.num_buffers, 7);
+	assert_int_equal(hdr.csum_offset, 16);
+	sl_virtio_net_hdr_make(&hdr, NULL, 0xff, 0);
 	assert_memory_equal(&hdr, &none, sizeof(hdr));
 }
 

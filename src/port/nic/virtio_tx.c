@@ -217,7 +217,9 @@ static enum sent send_one(struct virtio_tx *tx, struct sl_ring *ring, uint32_t a
 
 	if (!tx->vq.n_free)
 		return SENT_LATER;
-	sl_virtio_net_hdr_make(&hdr, offload ? sl_ring_offload(ring, at) : NULL);
+	/* 5.1.6.2.1: "The driver MUST NOT set the VIRTIO_NET_HDR_F_DATA_VALID bit in flags." */
+	sl_virtio_net_hdr_make(&hdr, offload ? sl_ring_offload(ring, at) : NULL,
+			       VIRTIO_NET_HDR_F_NEEDS_CSUM, 0);
 	n = lend(tx, ring, packet, &hdr, elems, &slots);
 	lent = n;
 	if (!lent)
