@@ -31,7 +31,7 @@ echo "\$ sluice link pci:$nic,promisc=on tap:name=t0,addr=10.9.0.1/24 &"
 "$sluice" link "pci:$nic,promisc=on" tap:name=t0,addr=10.9.0.1/24 >/run/link 2>&1 &
 link=$!
 for _ in {1..50}; do
-	[[ ! -e /sys/class/net/t0 ]] || break
+	! ip route get 10.9.0.2 >/dev/null 2>&1 || break
 	sleep 0.1
 done
 say ping -c 5 -i 0.2 -W 5 10.9.0.2

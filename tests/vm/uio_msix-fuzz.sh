@@ -89,7 +89,8 @@ all_unpinned
 read -r free_now locked_now unevictable_now < <(available)
 echo "available: $free kB before, $free_now kB after; pinned and unpinned: $(vmstat nr_foll_pin_released) pages"
 ((locked_now == locked && unevictable_now == unevictable))
-# A kernel with KASAN keeps what is freed for a while; it has kmemleak.
-[[ -e /sys/kernel/debug/kmemleak ]] || ((free - free_now < 16384))
+# 6.1 keeps up to 17 MB for itself after so much plugging, 6.12 none; what was allocated for DMA is a multiple of it. A kernel
+# with KASAN keeps what is freed for a while; it has kmemleak.
+[[ -e /sys/kernel/debug/kmemleak ]] || ((free - free_now < 32768))
 (($(vmstat nr_foll_pin_released) > 0))
 ok 'the module goes, and all memory is back'
