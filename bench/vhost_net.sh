@@ -15,5 +15,5 @@ for tool in python3 dpdk-testpmd taskset; do
 done
 pkg-config --exists libdpdk || skip 'libdpdk-dev is not installed'
 [ "$(nproc)" -ge 2 ] || skip "two processors are needed: one for each side"
-ninja -C build/release --quiet bench/vhost_net >&2
+ninja -C build/release --quiet bench/vhost_net bench/distance >&2
 exec python3 -B bench/vhost_net.py build/release/bench/vhost_net "$@"
