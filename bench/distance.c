@@ -6,7 +6,6 @@
  * not.
  * usage: distance CPU CPU; prints {"ns": the median of one way, "far": the share above 150 ns}
  */
-#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -27,17 +26,15 @@ static _Alignas(128) atomic_uint back;
 static _Alignas(128) sem_t turn;
 static atomic_bool over;
 
-/* Before all that is in the way: both have to be there at the same time. */
-static int settle(const char *cpu)
+/* Before all that is in the way: both have to be there at the same time. True: it may not. */
+static bool settle(const char *cpu)
 {
 	const struct sched_param first = {.sched_priority = 1};
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
 	CPU_SET((unsigned)atoi(cpu), &set);
-	if (sched_setaffinity(0, sizeof(set), &set) || sched_setscheduler(0, SCHED_FIFO, &first))
-		return -errno;
-	return 0;
+	return sched_setaffinity(0, sizeof(set), &set) || sched_setscheduler(0, SCHED_FIFO, &first);
 }
 
 static void *answer(void *cpu)

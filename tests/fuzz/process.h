@@ -4,7 +4,6 @@
 #ifndef SL_TESTS_FUZZ_PROCESS_H
 #define SL_TESTS_FUZZ_PROCESS_H
 
-#include <dirent.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -13,6 +12,7 @@
 
 #include <sluice/guard.h>
 
+#include "../unit/descriptors.h"
 #include "fuzz.h"
 
 static struct sigaction before;
@@ -29,18 +29,6 @@ static inline void guard_faults(void)
 
 	if (!before.sa_flags)
 		sigaction(SIGBUS, &guard, &before);
-}
-
-static inline unsigned descriptors(void)
-{
-	DIR *folder = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	must(folder);
-	while (readdir(folder))
-		n++;
-	closedir(folder);
-	return n;
 }
 
 static inline int memory_of(size_t len)
